@@ -1,0 +1,38 @@
+/** The verbs, in the order of the journey. A command's module is loaded when it is called, so that `verify` and `log` load little. */
+import { usageError } from '../base/index.js';
+import type { Command } from './command.js';
+import { nearest } from './parse.js';
+
+export interface Registered {
+  readonly name: string;
+  /** The command's own summary, repeated so that the list of commands loads none of them; a test holds them equal. */
+  readonly summary: string;
+  load(): Promise<{ readonly command: Command }>;
+}
+
+export const registry: readonly Registered[] = [
+  {
+    name: 'completion',
+    summary: 'print shell completion for bash, zsh or fish',
+    load: () => import('./commands/completion.js'),
+  },
+];
+
+/** @throws `COMMAND_UNKNOWN` with the nearest verb */
+export async function loadCommand(name: string): Promise<Command> {
+  const entry = registry.find((candidate) => candidate.name === name);
+  if (entry === undefined) {
+    const near = nearest(
+      name,
+      registry.map((candidate) => candidate.name),
+    );
+    throw usageError('COMMAND_UNKNOWN', `muniment has no command ${JSON.stringify(name)}`, {
+      got: name,
+      todo: `${near === null ? '' : `did you mean ${near}? `}muniment help lists the commands`,
+    });
+  }
+  return (await entry.load()).command;
+}
+
+export const loadAll = (): Promise<readonly Command[]> =>
+  Promise.all(registry.map(async (entry) => (await entry.load()).command));
