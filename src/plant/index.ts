@@ -1,0 +1,3 @@
+export * from './csv.js';
+export * from './fleet.js';
+export * from './run-to-failure.js';
