@@ -1,0 +1,5 @@
+export * from './alignment.js';
+export * from './match.js';
+export * from './plan.js';
+export * from './table.js';
+export * from './units.js';
