@@ -12,6 +12,7 @@ export interface SchemaNode {
   readonly examples?: readonly Json[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly additionalProperties?: boolean | SchemaNode;
+  readonly required?: readonly string[];
   readonly items?: SchemaNode;
   readonly pattern?: string;
   readonly $ref?: string;

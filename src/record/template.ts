@@ -26,9 +26,9 @@ const PARTS = { raw: true, labels: true, synthetic: true };
 export function templateOf(kind: AssetKind): string {
   const schema = schemaOf(kind);
   const lines = [
-    `# ${schema.title}: ${lower(schema.description)}`,
-    '# Take the # off what you know and leave the rest: nothing but the name is required.',
-    `# muniment record --from this-file.yaml`,
+    `## ${schema.title}: ${lower(schema.description)}`,
+    '## Take the # off what you know and leave the rest; nothing is required. Lines with ## explain.',
+    `## muniment record --from this-file.yaml`,
     `kind: ${kind}`,
     kind in identityFields
       ? 'paths: [] # none: this kind is facts'
@@ -38,7 +38,7 @@ export function templateOf(kind: AssetKind): string {
   for (const [name, node] of Object.entries(schema.properties ?? {})) {
     if (COMPUTED.has(name)) continue;
     const described = resolve(node, schema);
-    lines.push('', ...comment(described.description ?? name));
+    lines.push('', `## ${described.description ?? name}`);
     lines.push(...comment(stringify({ [name]: sample(name, node, schema, shown) }, { lineWidth: 0 }).trimEnd()));
   }
   return lines.join('\n');
@@ -64,7 +64,14 @@ function sample(name: string, given: SchemaNode, root: SchemaNode, shown: Set<st
   if (node.enum !== undefined) return node.enum.join(' | ');
   if (node.type === 'object') {
     const fields = Object.entries(node.properties ?? {});
-    const kept = repeated ? fields.slice(0, 1) : name in PARTS ? fields.filter(([key]) => !COMMON.has(key)) : fields;
+    const needed = fields.filter(([key]) => node.required?.includes(key));
+    const kept = repeated
+      ? needed.length > 0
+        ? needed
+        : fields.slice(0, 1)
+      : name in PARTS
+        ? fields.filter(([key]) => !COMMON.has(key))
+        : fields;
     return Object.fromEntries(kept.map(([key, child]) => [key, sample(key, child, root, shown)]));
   }
   if (node.type === 'array')
