@@ -1,0 +1,82 @@
+/** A small builder of ONNX graphs: names values, collects nodes and constants. */
+
+export interface TensorSpec {
+  readonly name: string;
+  readonly dtype: 'F32' | 'I64' | 'BOOL';
+  readonly shape: readonly number[];
+  readonly data: Float32Array | BigInt64Array | Uint8Array;
+}
+export interface ValueSpec {
+  readonly name: string;
+  readonly dtype: 'F32' | 'I64' | 'BOOL';
+  readonly shape: readonly (number | string)[];
+}
+export type AttributeSpec =
+  | { readonly int: number }
+  | { readonly float: number }
+  | { readonly ints: readonly number[] }
+  | { readonly graph: GraphSpec };
+export interface NodeSpec {
+  readonly name: string;
+  readonly op: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Readonly<Record<string, AttributeSpec>>;
+}
+export interface GraphSpec {
+  readonly name: string;
+  readonly inputs: readonly ValueSpec[];
+  readonly outputs: readonly ValueSpec[];
+  readonly nodes: readonly NodeSpec[];
+  readonly initialisers: readonly TensorSpec[];
+}
+export interface ModelSpec {
+  readonly graph: GraphSpec;
+  readonly opset: number;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface GraphBuilder {
+  /** Adds a node with one output and returns the output's name. */
+  node(op: string, inputs: readonly string[], attributes?: NodeSpec['attributes'], output?: string): string;
+  /** Adds a node with several outputs. */
+  nodes(op: string, inputs: readonly string[], count: number, attributes?: NodeSpec['attributes']): readonly string[];
+  floats(values: readonly number[] | Float32Array, shape?: readonly number[], name?: string): string;
+  scalar(value: number): string;
+  integers(values: readonly number[], shape?: readonly number[]): string;
+  build(name: string, inputs: readonly ValueSpec[], outputs: readonly ValueSpec[]): GraphSpec;
+}
+
+/** @param prefix keeps the names of a subgraph apart from those of the graph around it */
+export function graphBuilder(prefix = ''): GraphBuilder {
+  const nodes: NodeSpec[] = [];
+  const initialisers: TensorSpec[] = [];
+  let counter = 0;
+  const fresh = (hint: string): string => `${prefix}${hint}_${++counter}`;
+  const push = (op: string, inputs: readonly string[], outputs: readonly string[], attributes = {}): void => {
+    nodes.push({ name: `${prefix}n${nodes.length}`, op, inputs, outputs, attributes });
+  };
+  const builder: GraphBuilder = {
+    node(op, inputs, attributes, output = fresh(op)) {
+      push(op, inputs, [output], attributes);
+      return output;
+    },
+    nodes(op, inputs, count, attributes) {
+      const outputs = Array.from({ length: count }, () => fresh(op));
+      push(op, inputs, outputs, attributes);
+      return outputs;
+    },
+    floats(values, shape = [values.length], name = fresh('const')) {
+      initialisers.push({ name, dtype: 'F32', shape, data: Float32Array.from(values) });
+      return name;
+    },
+    scalar: (value) => builder.floats([value], []),
+    integers(values, shape = [values.length]) {
+      const name = fresh('const');
+      initialisers.push({ name, dtype: 'I64', shape, data: BigInt64Array.from(values, BigInt) });
+      return name;
+    },
+    build: (name, inputs, outputs) => ({ name, inputs, outputs, nodes, initialisers }),
+  };
+  return builder;
+}

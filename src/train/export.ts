@@ -1,0 +1,108 @@
+/**
+ * A trained net as a plain ONNX graph that takes raw readings: standardisation, categories and the output's scale are
+ * nodes of the graph; the trained tensors are initialisers `fc1.weight`, … as MatMul-like nodes consume them.
+ * Rejected: folding the standardisation into the first weights, which would spread their columns over decades.
+ */
+import {
+  buildOnnx,
+  emitLayer,
+  type GraphBuilder,
+  graphBuilder,
+  type ModelSpec,
+  parameterView,
+  planNet,
+} from '../compute/index.js';
+import { type Column, cardMetadata, type ModelCard } from './card.js';
+
+const OPSET = 17;
+export const INPUT = 'input';
+export const PROBABILITIES = 'probabilities';
+export const VALUE = 'value';
+
+type NumberColumn = Extract<Column, { kind: 'number' }>;
+
+/** The ONNX bytes of a net with these parameters (layout of `planNet`). Opset 17, float32, free batch axis. */
+export function exportModel(card: ModelCard, parameters: Float32Array): Uint8Array {
+  return buildOnnx(modelSpec(card, parameters));
+}
+
+function modelSpec(card: ModelCard, parameters: Float32Array): ModelSpec {
+  const g = graphBuilder();
+  const plan = planNet(card.net);
+  let value =
+    card.window === null ? emitTableFeatures(g, card) : emitStandardise(g, card, INPUT, [1, card.columns.length, 1]);
+  const last = plan.layers.length - 1;
+  for (const [index, planned] of plan.layers.entries()) {
+    const tensor = (parameter: typeof planned.weight): string | null =>
+      parameter === null ? null : g.floats(parameterView(parameters, parameter), parameter.shape, parameter.name);
+    const output = index === last ? 'outputs' : undefined;
+    value = emitLayer(g, planned, value, tensor(planned.weight), tensor(planned.bias), output);
+  }
+  if (card.task === 'classify') g.node('Softmax', [value], { axis: { int: 1 } }, PROBABILITIES);
+  else {
+    const { mean, scale } = card.output ?? { mean: 0, scale: 1 };
+    const scaled = g.node('Mul', [value, g.floats([scale], [1], 'output_scale')]);
+    g.node('Add', [scaled, g.floats([mean], [1], 'output_mean')], {}, VALUE);
+  }
+  const shape =
+    card.window === null ? ['rows', card.columns.length] : ['rows', card.columns.length, card.window.length];
+  const graph = g.build(
+    'muniment',
+    [{ name: INPUT, dtype: 'F32', shape }],
+    [{ name: card.task === 'classify' ? PROBABILITIES : VALUE, dtype: 'F32', shape: ['rows', plan.output[0]!] }],
+  );
+  return { graph, opset: OPSET, metadata: cardMetadata(card) };
+}
+
+function emitStandardise(g: GraphBuilder, card: ModelCard, input: string, shape: readonly number[]): string {
+  const columns = card.columns.filter((column): column is NumberColumn => column.kind === 'number');
+  const mean = g.floats(
+    columns.map((column) => column.mean),
+    shape,
+    'input_mean',
+  );
+  const known = card.missing ? g.node('Where', [g.node('IsNaN', [input]), mean, input]) : input;
+  const scale = g.floats(
+    columns.map((column) => column.scale),
+    shape,
+    'input_scale',
+  );
+  return g.node('Div', [g.node('Sub', [known, mean]), scale]);
+}
+
+function emitTableFeatures(g: GraphBuilder, card: ModelCard): string {
+  const numbers = card.columns.flatMap((column, index) => (column.kind === 'number' ? [index] : []));
+  const parts: string[] = [];
+  if (numbers.length > 0) {
+    const all = numbers.length === card.columns.length;
+    const raw = all ? INPUT : g.node('Gather', [INPUT, g.integers(numbers)], { axis: { int: 1 } });
+    const standard = emitStandardise(g, card, raw, [1, numbers.length]);
+    parts.push(standard);
+    const pairs = card.interactions ? interactionPairs(numbers.length) : [];
+    if (pairs.length > 0) {
+      const side = (which: 0 | 1): string =>
+        g.node('Gather', [standard, g.integers(pairs.map((pair) => pair[which]))], { axis: { int: 1 } });
+      parts.push(g.node('Mul', [side(0), side(1)]));
+    }
+  }
+  const codes = card.columns.flatMap((column, index) =>
+    column.kind === 'category' ? column.categories.map((_, code) => [index, code] as const) : [],
+  );
+  if (codes.length > 0) {
+    const spread = g.node('Gather', [INPUT, g.integers(codes.map(([index]) => index))], { axis: { int: 1 } });
+    const wanted = g.floats(
+      codes.map(([, code]) => code),
+      [1, codes.length],
+      'category_codes',
+    );
+    parts.push(g.node('Cast', [g.node('Equal', [spread, wanted])], { to: { int: 1 } }));
+  }
+  return parts.length === 1 ? parts[0]! : g.node('Concat', parts, { axis: { int: 1 } });
+}
+
+/** Unordered pairs of numeric columns, squares included: [i, j] with i ≤ j. */
+export function interactionPairs(columns: number): readonly (readonly [number, number])[] {
+  return Array.from({ length: columns }, (_, i) =>
+    Array.from({ length: columns - i }, (_, j) => [i, i + j] as const),
+  ).flat();
+}
