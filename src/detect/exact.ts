@@ -1,0 +1,218 @@
+/**
+ * The two exact lines. Pure functions of two weight tables, the committed plan and the opened keys, in plain float64
+ * with a fixed order of summation: an opened bundle gives the same figures as the room did (docs/theory.md §12).
+ */
+import { type Alignment, countHits, matchGroup, type WeightTable } from '../align/index.js';
+import { deviation, eachMarkedRow, groupOrders, type OpenedKeys, type ReleasePlan } from '../mark/index.js';
+import { cappedByEntropy, log10NormalTail, log10PooledHits } from '../stats/index.js';
+import type { EvidenceLine } from './types.js';
+
+export interface ExactInput {
+  readonly plan: ReleasePlan;
+  /** The unmarked original w0, never the release. */
+  readonly reference: WeightTable;
+  readonly suspect: WeightTable;
+  /** All batches, or one. */
+  readonly keys: OpenedKeys;
+  /** Of the suspect to the reference, made without any key. */
+  readonly alignment: Alignment;
+}
+
+export interface OrderResult {
+  readonly hits: number;
+  /** Units whose order was open. */
+  readonly units: number;
+  readonly groups: readonly { readonly id: string; readonly hits: number; readonly size: number }[];
+  /** Capped by the key's entropy; not corrected for multiplicity. */
+  readonly log10p: number;
+}
+
+/**
+ * Hits of the committed order: f(i), the unit of w0 that unit i of the suspect looks most like, against σ(i).
+ *
+ * Null: the suspect does not depend on (σ, c) of this release; then P(T ≥ k) ≤ G^(k−G)·G!/k! over the G groups whose
+ * order is open, whatever the suspect is (docs/theory.md §2, §3). f comes from the suspect, w0 and the σ of earlier
+ * groups alone. Where an earlier group's batch is closed, the key-free alignment stands in for its σ: it does not see
+ * any key, so the bound holds as it does with none. A group without a tensor that speaks for it is not tested.
+ */
+export function orderTest({ plan, reference, suspect, keys, alignment }: ExactInput): OrderResult {
+  const orders = groupOrders(plan, keys);
+  const aligned = new Map(alignment.groups.map((group) => [group.id, group.assignment]));
+  const earlier = new Map<string, ArrayLike<number>>();
+  const groups: { id: string; hits: number; size: number }[] = [];
+  for (const group of plan.test.groups) {
+    const order = orders.get(group.id);
+    if (group.tested && order !== undefined) {
+      const match = matchGroup(plan.test, group, reference, suspect, earlier);
+      groups.push({ id: group.id, hits: countHits(match, order), size: group.size });
+    }
+    earlier.set(group.id, order ?? aligned.get(group.id)!);
+  }
+  const hits = groups.reduce((sum, group) => sum + group.hits, 0);
+  const units = groups.reduce((sum, group) => sum + group.size, 0);
+  return { hits, units, groups, log10p: cappedByEntropy(log10PooledHits(hits, groups.length)) };
+}
+
+export interface MarkResult {
+  readonly z: number;
+  /** Chips that were read. */
+  readonly n: number;
+  readonly perTensor: readonly { readonly tensor: string; readonly z: number; readonly n: number }[];
+  /** Capped by the key's entropy; not corrected for multiplicity. */
+  readonly log10p: number;
+}
+
+/** Differences beyond this many medians of |d| come from other causes than a mark and are cut. */
+const CLIP = 6;
+
+/** Values per row that the spread of the whole tensor counts for when a row's own spread is estimated. */
+const PRIOR = 8;
+
+/**
+ * The direction in which the mark is looked for: d = g(aligned suspect, w0), which sees neither key nor release.
+ * Per tensor: the difference in folded space, zero where the suspect's value is exactly zero (pruned: it says nothing),
+ * centred, clipped, and each row weighted by s / (its mean square), so that rows that drifted far count for little.
+ * A tensor that the suspect lacks, or with NaN in it, gives none.
+ */
+export function markDirection(
+  plan: ReleasePlan,
+  reference: WeightTable,
+  aligned: WeightTable,
+): ReadonlyMap<string, Float64Array> {
+  const out = new Map<string, Float64Array>();
+  for (const { tensor, rows, width } of plan.marked) {
+    const ours = reference.tensors.get(tensor)?.values;
+    const theirs = aligned.tensors.get(tensor)?.values;
+    if (ours === undefined || theirs === undefined || ours.length !== theirs.length) continue;
+    const d = direction(ours, theirs, rows, width);
+    if (d !== null) out.set(tensor, d);
+  }
+  return out;
+}
+
+function direction(ours: Float64Array, theirs: Float64Array, rows: number, width: number): Float64Array | null {
+  const d = new Float64Array(ours.length);
+  const sizes: number[] = [];
+  let sum = 0;
+  for (let k = 0; k < d.length; k++) {
+    if (theirs[k] === 0) continue;
+    const difference = theirs[k]! - ours[k]!;
+    if (!Number.isFinite(difference)) return null;
+    d[k] = difference;
+    sum += difference;
+    sizes.push(Math.abs(difference));
+  }
+  if (sizes.length === 0) return null;
+  const mean = sum / sizes.length;
+  const median = Float64Array.from(sizes).sort()[sizes.length >> 1]!;
+  const limit = CLIP * median;
+  let squares = 0;
+  for (let k = 0; k < d.length; k++) {
+    if (theirs[k] === 0) continue;
+    const centred = d[k]! - mean;
+    d[k] = Math.min(limit, Math.max(-limit, centred));
+    squares += d[k]! * d[k]!;
+  }
+  const spread = deviation(ours);
+  if (!(squares > 0 && spread > 0)) return null;
+  const overall = squares / sizes.length;
+  for (let row = 0; row < rows; row++) {
+    let own = PRIOR * overall;
+    let count = PRIOR;
+    for (let k = row * width; k < (row + 1) * width; k++) {
+      if (theirs[k] === 0) continue;
+      own += d[k]! * d[k]!;
+      count++;
+    }
+    const weight = (spread * count) / own;
+    for (let k = row * width; k < (row + 1) * width; k++) d[k] = d[k]! * weight;
+  }
+  return d;
+}
+
+/**
+ * z = ⟨c, d⟩/‖d‖ over the open batches.
+ *
+ * Null: the suspect does not depend on (σ, c) of this release; then z ~ N(0, 1) exactly, whatever the suspect is, since
+ * c is independent of d (docs/theory.md §7). d = 0 gives p = 1.
+ */
+export function markTest(input: ExactInput): MarkResult {
+  return correlate(input.plan, input.keys, markDirection(input.plan, input.reference, input.alignment.aligned));
+}
+
+export function correlate(
+  plan: ReleasePlan,
+  keys: OpenedKeys,
+  directions: ReadonlyMap<string, Float64Array>,
+): MarkResult {
+  let product = 0;
+  let squares = 0;
+  let n = 0;
+  const perTensor: { tensor: string; z: number; n: number }[] = [];
+  for (const marked of plan.marked) {
+    const d = directions.get(marked.tensor);
+    if (d === undefined) continue;
+    let own = 0;
+    let ownSquares = 0;
+    let count = 0;
+    eachMarkedRow(plan, marked, keys, (row, chips) => {
+      const start = row * marked.width;
+      for (let k = 0; k < chips.length; k++) {
+        own += chips[k]! * d[start + k]!;
+        ownSquares += d[start + k]! * d[start + k]!;
+      }
+      count += chips.length;
+    });
+    product += own;
+    squares += ownSquares;
+    n += count;
+    perTensor.push({ tensor: marked.tensor, z: ownSquares > 0 ? own / Math.sqrt(ownSquares) : 0, n: count });
+  }
+  const z = squares > 0 ? product / Math.sqrt(squares) : 0;
+  return { z, n, perTensor, log10p: squares > 0 ? cappedByEntropy(log10NormalTail(z)) : 0 };
+}
+
+export interface Multiplicity {
+  /** Everything that could have fired: commitments × rules × looks × choice of batch. */
+  readonly factor: number;
+  /** In words, for the report. */
+  readonly how: string;
+}
+
+/** @param beacon what the assumption says of the outside value; see `mark`'s `assumptionOf` */
+export function exactLines(
+  input: ExactInput,
+  multiplicity: Multiplicity,
+  assumption: string,
+): readonly [EvidenceLine, EvidenceLine] {
+  const order = orderTest(input);
+  const mark = markTest(input);
+  const corrected = (log10p: number): number => cappedByEntropy(Math.min(0, log10p + Math.log10(multiplicity.factor)));
+  const release = input.keys.release;
+  const batches = [...input.keys.seeds.keys()].sort((a, b) => a - b);
+  const detail = { correction: multiplicity.how, factor: multiplicity.factor, batches };
+  return [
+    {
+      test: 'order',
+      null: `the suspect does not depend on the secret order and marks of release ${release}`,
+      assumption,
+      statistic: order.hits,
+      n: order.units,
+      log10p: corrected(order.log10p),
+      kind: 'exact',
+      blindTo: ['units permuted again', 'extraction'],
+      detail: { ...detail, uncorrectedLog10p: order.log10p, groups: order.groups },
+    },
+    {
+      test: 'mark',
+      null: `the suspect does not depend on the secret order and marks of release ${release}`,
+      assumption,
+      statistic: mark.z,
+      n: mark.n,
+      log10p: corrected(mark.log10p),
+      kind: 'exact',
+      blindTo: ['extraction'],
+      detail: { ...detail, uncorrectedLog10p: mark.log10p, perTensor: mark.perTensor },
+    },
+  ];
+}

@@ -1,0 +1,136 @@
+/**
+ * The release plan: what will be permuted, marked and tested, in which batches. Plain JSON made from the original's
+ * structure alone; it is committed, with the original and the seeds, before anything is drawn (docs/theory.md §1).
+ */
+
+import { type PlanTensor, planGroups, type TestPlan } from '../align/index.js';
+import { canonicalBytes, inputError, type Json, sha256Hex } from '../base/index.js';
+import type { CanonicalModel, CanonicalTensor, Segment, UnitGroup } from '../structure/index.js';
+
+/** Strength in standard deviations of each tensor: 5 % is lost in the noise of training and int8, and z² still grows by N/400 at a drift of the weights' own size. */
+export const DEFAULT_STRENGTH = 0.05;
+export const MAX_STRENGTH = 0.5;
+/** Two batches: one can be opened in court while the other still serves. */
+export const DEFAULT_BATCHES = 2;
+export const MAX_BATCHES = 64;
+/** Above this many weights only a keyed subset of rows is marked, so that deriving and reading stay affordable. */
+export const FULL_MARK_WEIGHTS = 2 ** 24;
+const SUBSET_WEIGHTS = 2 ** 22;
+
+export interface MovedGroup {
+  readonly id: string;
+  readonly size: number;
+  /** Whose seed draws its order. */
+  readonly batch: number;
+  /** Every place that moves; biases and normalisations too. */
+  readonly segments: readonly Segment[];
+}
+
+export interface MarkedTensor {
+  readonly tensor: string;
+  readonly rows: number;
+  readonly width: number;
+  /** Rows marked in each batch: all of that batch's, or a keyed subset of this many. */
+  readonly perBatch: number;
+}
+
+export interface ReleasePlan {
+  readonly version: 1;
+  readonly strength: number;
+  readonly batches: number;
+  readonly groups: readonly MovedGroup[];
+  readonly marked: readonly MarkedTensor[];
+  readonly test: TestPlan;
+}
+
+/** Row r belongs to batch r mod B: disjoint, and known to all. */
+export const rowBatch = (row: number, batches: number): number => row % batches;
+
+export const batchRows = (rows: number, batch: number, batches: number): readonly number[] =>
+  Array.from({ length: Math.max(0, Math.ceil((rows - batch) / batches)) }, (_, k) => batch + k * batches);
+
+export const planDigest = (plan: ReleasePlan): string => sha256Hex(canonicalBytes(plan as unknown as Json));
+
+export interface PlanOptions {
+  readonly strength?: number;
+  readonly batches?: number;
+}
+
+/**
+ * @throws `MARK_STRENGTH`, `MARK_BATCHES`; `MARK_NOTHING` where no float weight can be marked and no group permuted
+ */
+export function planRelease(model: CanonicalModel, options: PlanOptions = {}): ReleasePlan {
+  const strength = options.strength ?? DEFAULT_STRENGTH;
+  const batches = options.batches ?? DEFAULT_BATCHES;
+  if (!(strength > 0 && strength <= MAX_STRENGTH)) {
+    throw inputError('MARK_STRENGTH', 'the strength of the mark is out of range', {
+      expected: `above 0, at most ${MAX_STRENGTH}`,
+      got: String(strength),
+    });
+  }
+  if (!(Number.isInteger(batches) && batches >= 1 && batches <= MAX_BATCHES)) {
+    throw inputError('MARK_BATCHES', 'the number of batches is out of range', {
+      expected: `1 to ${MAX_BATCHES}`,
+      got: String(batches),
+    });
+  }
+  const movable = model.groups.filter((group) => isMovable(model, group));
+  const marked = [...model.tensors.values()].filter((tensor) => tensor.markable && sizeOf(tensor) > 0);
+  if (movable.length === 0 && marked.length === 0) {
+    throw inputError('MARK_NOTHING', 'nothing in this model can be marked or permuted', {
+      expected: 'float weights that were learned, or unit groups that a graph or the owner vouches for',
+      todo: 'release the float model before it is quantised; for a file without a graph give --graph or --plain-stack',
+    });
+  }
+  return {
+    version: 1,
+    strength,
+    batches,
+    groups: movable.map(({ id, size, incoming, outgoing }, index) => ({
+      id,
+      size,
+      batch: index % batches,
+      segments: [...incoming, ...outgoing],
+    })),
+    marked: shares(marked, batches),
+    test: testPlan(model, movable, marked),
+  };
+}
+
+/** Only what a graph or the owner vouches for, and whose every tensor can be written, is permuted. */
+function isMovable(model: CanonicalModel, group: UnitGroup): boolean {
+  const writable = [...group.incoming, ...group.outgoing].every((segment) => {
+    const tensor = model.tensors.get(segment.tensor);
+    return tensor !== undefined && model.model.tensors.get(tensor.stored)?.writable === true && isFloat(tensor);
+  });
+  return group.size > 1 && group.vouched !== 'names' && writable;
+}
+
+const FLOATS: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16']);
+export const isFloat = (tensor: CanonicalTensor): boolean => FLOATS.has(tensor.dtype) && tensor.quantisation === null;
+
+const sizeOf = (tensor: CanonicalTensor): number => tensor.shape.reduce((all, size) => all * size, 1);
+
+function shares(tensors: readonly CanonicalTensor[], batches: number): MarkedTensor[] {
+  const total = tensors.reduce((sum, tensor) => sum + sizeOf(tensor), 0);
+  const share = total > FULL_MARK_WEIGHTS ? SUBSET_WEIGHTS / total : 1;
+  return tensors.map((tensor) => {
+    const rows = tensor.shape[0] ?? 1;
+    return {
+      tensor: tensor.name,
+      rows,
+      width: sizeOf(tensor) / rows,
+      perBatch: Math.ceil(Math.ceil(rows / batches) * share),
+    };
+  });
+}
+
+/** The test reads the groups that are permuted, and every marked tensor, those without exchangeable axes too. */
+function testPlan(model: CanonicalModel, groups: readonly UnitGroup[], marked: readonly CanonicalTensor[]): TestPlan {
+  const plan = planGroups({ tensors: model.tensors, groups });
+  const planned = new Set(plan.tensors.map((tensor) => tensor.name));
+  const bare: PlanTensor[] = marked
+    .filter((tensor) => !planned.has(tensor.name))
+    .map(({ name, shape }) => ({ name, shape, full: shape, axes: [], group: null, select: null }));
+  return { ...plan, tensors: [...plan.tensors, ...bare] };
+}
