@@ -1,0 +1,7 @@
+export * from './build-onnx.js';
+export { BITS, decodeElements, encodeElements, isFloat, roundTo, storedBytes } from './elements.js';
+export * from './limits.js';
+export * from './model.js';
+export { openModel } from './open-model.js';
+export { buildSafetensors, type SafetensorsEntry } from './safetensors.js';
+export { type NewValues, writeModel } from './write-model.js';

@@ -1,0 +1,261 @@
+/** ONNX ModelProto (onnx.proto3, IR versions 3–13) → Model: graph, subgraphs, initialisers, lazily. */
+import { Cursor, fromUtf8, inputError } from '../base/index.js';
+import { MAX_GRAPH_DEPTH, MAX_GRAPH_ITEMS, MAX_STRING } from './limits.js';
+import type { AttributeValue, Graph, GraphNode, Model, Tensor, ValueInfo } from './model.js';
+import { ONNX_DTYPES, readPair, readTensor, varintsOf } from './onnx-tensor.js';
+import { type ModelFiles, modelOf } from './opened.js';
+import { type Field, WireReader } from './protobuf.js';
+import { type StoredTensor, storedTensor } from './stored-tensor.js';
+
+interface Walk {
+  readonly reader: WireReader;
+  readonly files: ModelFiles;
+  readonly tensors: StoredTensor[];
+  items: number;
+}
+
+/** Opens ONNX bytes, or returns null where they are plainly something else (no graph field). */
+export async function openOnnx(files: ModelFiles): Promise<Model | null> {
+  const reader = new WireReader(files.main);
+  const walk: Walk = { reader, files, tensors: [], items: 0 };
+  let graphField: Field | null = null;
+  let opset: number | null = null;
+  let irVersion: bigint | null = null;
+  const metadata = new Map<string, string>();
+  for await (const field of reader.fields(0, files.main.byteLength)) {
+    if (field.number === 1 && field.wire === 0) irVersion = field.value;
+    if (field.number === 7 && field.wire === 2) graphField = field;
+    if (field.number === 8 && field.wire === 2) opset = (await readOpset(reader, field)) ?? opset;
+    if (field.number === 14 && field.wire === 2) {
+      const [key, value] = await readPair(reader, field);
+      metadata.set(key, value);
+    }
+    if (field.number === 25) {
+      throw inputError('ONNX_FUNCTIONS', 'the model defines functions of its own, which are not read', {
+        where: `${files.main.name} byte ${field.at}`,
+        todo: 'inline them first: onnx.inliner.inline_local_functions',
+      });
+    }
+  }
+  if (graphField === null) return null;
+  if (irVersion === null) reader.fail('the model states no IR version', 0);
+  const graph = await readGraph(walk, graphField, '', 0);
+  return modelOf(files, { format: 'onnx', tensors: walk.tensors, graph, opset, metadata });
+}
+
+async function readOpset(reader: WireReader, message: Field): Promise<number | null> {
+  let domain = '';
+  let version: number | null = null;
+  for await (const field of reader.fields(message.start, message.end)) {
+    if (field.number === 1) domain = await text(reader, field);
+    if (field.number === 2) version = Number(field.value);
+  }
+  return domain === '' || domain === 'ai.onnx' ? version : null;
+}
+
+const text = async (reader: WireReader, field: Field): Promise<string> =>
+  fromUtf8(await reader.bytes(field, MAX_STRING), `${reader.source.name} byte ${field.at}`);
+
+function count(walk: Walk, at: number): void {
+  if (++walk.items > MAX_GRAPH_ITEMS) walk.reader.fail(`the graph has more than ${MAX_GRAPH_ITEMS} parts`, at);
+}
+
+async function readGraph(walk: Walk, message: Field, path: string, depth: number): Promise<Graph> {
+  const { reader } = walk;
+  if (depth > MAX_GRAPH_DEPTH) reader.fail(`graphs nest deeper than ${MAX_GRAPH_DEPTH}`, message.at);
+  let name = '';
+  const nodeFields: Field[] = [];
+  const inputs: ValueInfo[] = [];
+  const outputs: ValueInfo[] = [];
+  const valueInfo: ValueInfo[] = [];
+  const initialisers = new Map<string, Tensor>();
+  for await (const field of reader.fields(message.start, message.end)) {
+    count(walk, field.at);
+    if (field.number === 1) nodeFields.push(field);
+    else if (field.number === 2) name = await text(reader, field);
+    else if (field.number === 5) {
+      const { tensor, ownName } = await readTensor(reader, field, walk.files, path);
+      walk.tensors.push(tensor);
+      initialisers.set(ownName, tensor);
+    } else if (field.number === 11) inputs.push(await readValueInfo(reader, field));
+    else if (field.number === 12) outputs.push(await readValueInfo(reader, field));
+    else if (field.number === 13) valueInfo.push(await readValueInfo(reader, field));
+    else if (field.number === 15) {
+      throw inputError('ONNX_SPARSE', 'the model stores a sparse tensor, which is not read', {
+        where: `${reader.source.name} byte ${field.at}`,
+        todo: 'export it dense',
+      });
+    }
+  }
+  const nodes: GraphNode[] = [];
+  for (const [index, field] of nodeFields.entries()) {
+    const node = await readNode(walk, field, path, index, depth);
+    nodes.push(node);
+    const value = node.op === 'Constant' ? constantValue(node, path) : null;
+    if (value !== null) {
+      walk.tensors.push(value);
+      initialisers.set(node.outputs[0]!, value);
+    }
+  }
+  const given = inputs.filter((input) => !initialisers.has(input.name));
+  return { name, inputs: given, outputs, valueInfo, nodes, initialisers };
+}
+
+async function readNode(walk: Walk, message: Field, path: string, index: number, depth: number): Promise<GraphNode> {
+  const { reader } = walk;
+  let name = '';
+  let op = '';
+  let domain = '';
+  const inputs: string[] = [];
+  const outputs: string[] = [];
+  const attributeFields: Field[] = [];
+  for await (const field of reader.fields(message.start, message.end)) {
+    count(walk, field.at);
+    if (field.number === 1) inputs.push(await text(reader, field));
+    else if (field.number === 2) outputs.push(await text(reader, field));
+    else if (field.number === 3) name = await text(reader, field);
+    else if (field.number === 4) op = await text(reader, field);
+    else if (field.number === 5) attributeFields.push(field);
+    else if (field.number === 7) domain = await text(reader, field);
+  }
+  const place = `${path}${name === '' ? `${op}_${index}` : name}`;
+  const attributes = new Map<string, AttributeValue>();
+  for (const field of attributeFields) {
+    const [key, value] = await readAttribute(
+      walk,
+      field,
+      place,
+      op === 'Constant' ? (outputs[0] ?? '') : '',
+      path,
+      depth,
+    );
+    if (value !== null) attributes.set(key, value);
+  }
+  return { name, op, domain: domain === 'ai.onnx' ? '' : domain, inputs, outputs, attributes };
+}
+
+async function readAttribute(
+  walk: Walk,
+  message: Field,
+  place: string,
+  constantOutput: string,
+  path: string,
+  depth: number,
+): Promise<readonly [string, AttributeValue | null]> {
+  const { reader } = walk;
+  const fields: Field[] = [];
+  let name = '';
+  for await (const field of reader.fields(message.start, message.end)) {
+    count(walk, field.at);
+    if (field.number === 1) name = await text(reader, field);
+    else fields.push(field);
+  }
+  let value: AttributeValue | null = null;
+  const floats: number[] = [];
+  const ints: number[] = [];
+  const strings: string[] = [];
+  const graphs: Graph[] = [];
+  let type = 0;
+  for (const field of fields) {
+    if (field.number === 2) value = (await floatsOf(reader, field))[0] ?? null;
+    else if (field.number === 3) value = Number(BigInt.asIntN(64, field.value));
+    else if (field.number === 4) value = await latin(reader, field);
+    else if (field.number === 5) {
+      const isValue = constantOutput !== '' && name === 'value';
+      const { tensor } = await readTensor(
+        reader,
+        field,
+        walk.files,
+        isValue ? path : `${place}/`,
+        isValue ? constantOutput : name,
+      );
+      value = isValue ? { ...tensor, name: path + constantOutput } : tensor;
+    } else if (field.number === 6) value = await readGraph(walk, field, `${place}/${name}/`, depth + 1);
+    else if (field.number === 7) for (const item of await floatsOf(reader, field)) floats.push(item);
+    else if (field.number === 8)
+      for (const item of await varintsOf(reader, field, MAX_GRAPH_ITEMS)) ints.push(Number(BigInt.asIntN(64, item)));
+    else if (field.number === 9) strings.push(await latin(reader, field));
+    else if (field.number === 11)
+      graphs.push(await readGraph(walk, field, `${place}/${name}[${graphs.length}]/`, depth + 1));
+    else if (field.number === 20) type = Number(field.value);
+  }
+  // AttributeProto.type: 6 FLOATS, 7 INTS, 8 STRINGS, 10 GRAPHS; a list may be empty, so the type decides.
+  if (type === 6 || floats.length > 0) value = floats;
+  else if (type === 7 || ints.length > 0) value = ints;
+  else if (type === 8 || strings.length > 0) value = strings;
+  else if (type === 10 || graphs.length > 0) value = graphs;
+  // proto3 leaves out zeros: INT 0, FLOAT 0 and an empty STRING arrive without a value.
+  else if (value === null && (type === 1 || type === 2)) value = 0;
+  else if (value === null && type === 3) value = '';
+  return [name, value];
+}
+
+/** String attributes are bytes that are nearly always text; where they are not, each byte becomes one character. */
+async function latin(reader: WireReader, field: Field): Promise<string> {
+  const bytes = await reader.bytes(field, MAX_STRING);
+  try {
+    return fromUtf8(bytes);
+  } catch {
+    return Buffer.from(bytes).toString('latin1');
+  }
+}
+
+async function floatsOf(reader: WireReader, field: Field): Promise<number[]> {
+  if (field.wire === 0 || field.end - field.start > 4 * MAX_GRAPH_ITEMS)
+    reader.fail('a float has the wrong wire type', field.at);
+  const cursor = new Cursor(await reader.source.slice(field.start, field.end), 'ONNX', field.start);
+  const values: number[] = [];
+  while (cursor.remaining > 0) values.push(cursor.f32());
+  return values;
+}
+
+/** The value of a Constant node in any of its forms (ONNX Constant-13), or null for strings and sparse values. */
+function constantValue(node: GraphNode, path: string): StoredTensor | null {
+  const output = node.outputs[0];
+  if (output === undefined || output === '') return null;
+  for (const [key, value] of node.attributes) {
+    if (key === 'value' && typeof value === 'object' && 'storage' in value) return value as StoredTensor;
+    const given = (dtype: 'F32' | 'I64', shape: readonly number[], values: readonly number[]): StoredTensor =>
+      storedTensor('ONNX', path + output, dtype, shape, {
+        kind: 'values',
+        read: async () => Float64Array.from(values),
+      });
+    if (key === 'value_float' && typeof value === 'number') return given('F32', [], [value]);
+    if (key === 'value_int' && typeof value === 'number') return given('I64', [], [value]);
+    if (key === 'value_floats' && Array.isArray(value)) return given('F32', [value.length], value as number[]);
+    if (key === 'value_ints' && Array.isArray(value)) return given('I64', [value.length], value as number[]);
+  }
+  return null;
+}
+
+async function readValueInfo(reader: WireReader, message: Field): Promise<ValueInfo> {
+  let name = '';
+  let dtype: ValueInfo['dtype'] = null;
+  let shape: (number | string | null)[] | null = null;
+  for await (const field of reader.fields(message.start, message.end)) {
+    if (field.number === 1) name = await text(reader, field);
+    if (field.number !== 2 || field.wire !== 2) continue;
+    for await (const type of reader.fields(field.start, field.end)) {
+      if (type.number !== 1 || type.wire !== 2) continue;
+      for await (const part of reader.fields(type.start, type.end)) {
+        if (part.number === 1) dtype = ONNX_DTYPES[Number(part.value)] ?? null;
+        if (part.number === 2 && part.wire === 2) shape = await readShape(reader, part);
+      }
+    }
+  }
+  return { name, dtype, shape };
+}
+
+async function readShape(reader: WireReader, message: Field): Promise<(number | string | null)[]> {
+  const shape: (number | string | null)[] = [];
+  for await (const dimension of reader.fields(message.start, message.end)) {
+    if (dimension.number !== 1 || dimension.wire !== 2) continue;
+    let size: number | string | null = null;
+    for await (const field of reader.fields(dimension.start, dimension.end)) {
+      if (field.number === 1) size = Number(BigInt.asIntN(64, field.value));
+      if (field.number === 2) size = await text(reader, field);
+    }
+    shape.push(typeof size === 'number' && size < 0 ? null : size);
+  }
+  return shape;
+}

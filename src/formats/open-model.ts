@@ -1,0 +1,168 @@
+/** Opens any model file that is read, recognised by its content; says why not where it is not. */
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type ByteSource, fileSource, inputError, MunimentError } from '../base/index.js';
+import type { Model } from './model.js';
+import { openOnnx } from './onnx.js';
+import { type Beside, modelFiles } from './opened.js';
+import { looksLikeSafetensors, openSafetensors, openSharded } from './safetensors.js';
+
+interface Foreign {
+  readonly name: string;
+  readonly todo: string;
+  matches(head: Uint8Array, name: string): boolean;
+}
+
+const starts = (head: Uint8Array, ...bytes: readonly number[]): boolean => bytes.every((byte, i) => head[i] === byte);
+const ascii = (head: Uint8Array, at: number, text: string): boolean =>
+  [...text].every((c, i) => head[at + i] === c.charCodeAt(0));
+
+/** Formats that are recognised but not read, each with the way to one that is. The first match is named. */
+const FOREIGN: readonly Foreign[] = [
+  {
+    name: 'GGUF',
+    matches: (h) => ascii(h, 0, 'GGUF'),
+    todo: 'use the safetensors files that the GGUF file was converted from',
+  },
+  {
+    name: 'Keras or other HDF5 (.h5)',
+    matches: (h) => starts(h, 0x89, 0x48, 0x44, 0x46),
+    todo: 'export to ONNX: python -m tf2onnx.convert --keras MODEL.h5 --output MODEL.onnx',
+  },
+  {
+    name: 'TensorFlow Lite',
+    matches: (h) => ascii(h, 4, 'TFL3'),
+    todo: 'export to ONNX: python -m tf2onnx.convert --tflite MODEL.tflite --output MODEL.onnx',
+  },
+  {
+    name: 'NumPy array (.npy)',
+    matches: (h) => starts(h, 0x93, 0x4e, 0x55, 0x4d),
+    todo: 'save the arrays with safetensors.numpy.save_file',
+  },
+  {
+    name: 'a zip archive: PyTorch (.pt, .pth), Keras (.keras) or NumPy (.npz)',
+    matches: (h) => starts(h, 0x50, 0x4b),
+    todo: 'export to ONNX (torch.onnx.export, tf2onnx) or save the weights as safetensors (safetensors.torch.save_file)',
+  },
+  {
+    name: 'a Python pickle: old PyTorch (.pt, .pth, .bin) or scikit-learn',
+    matches: (h) => h[0] === 0x80 && h[1] !== undefined && h[1] >= 2 && h[1] <= 5,
+    todo: 'load it where you trust it, and export to ONNX (torch.onnx.export, skl2onnx) or safetensors',
+  },
+  { name: 'a gzip file', matches: (h) => starts(h, 0x1f, 0x8b), todo: 'decompress it first' },
+  {
+    name: 'XML (OpenVINO or PMML)',
+    matches: (h) => ascii(h, 0, '<?xml') || ascii(h, 0, '<net'),
+    todo: 'use the ONNX file that it was converted from',
+  },
+  {
+    name: 'JSON (TensorFlow.js, XGBoost or a configuration)',
+    matches: (h, n) => h[0] === 0x7b && !n.endsWith('.index.json'),
+    todo: 'name the file that holds the weights; convert TensorFlow.js and tree models to ONNX first',
+  },
+  {
+    name: 'LightGBM text',
+    matches: (h) => ascii(h, 0, 'tree\n'),
+    todo: 'export to ONNX: onnxmltools.convert_lightgbm',
+  },
+];
+
+/**
+ * Opens a model lazily: headers and graph are read, values are not.
+ * @param where a path of a file or folder, or bytes
+ * @param beside where the bytes of shards and external data come from, when the model is given as bytes
+ * @throws `MODEL_FORMAT_NOT_READ` (recognised, not read), `MODEL_FORMAT_UNKNOWN`, `MODEL_EMPTY`, `MODEL_FOLDER`, and each format's own
+ */
+export async function openModel(where: string | ByteSource, beside?: Beside): Promise<Model> {
+  if (typeof where !== 'string') return openSource(where, beside ?? null);
+  const file = (await stat(where)).isDirectory() ? await modelFileIn(where) : where;
+  return openSource(await fileSource(file), path.dirname(file));
+}
+
+async function openSource(source: ByteSource, folder: string | Beside | null): Promise<Model> {
+  const files = modelFiles(source, folder);
+  try {
+    return await recognise(files);
+  } catch (error) {
+    await files.close();
+    throw error;
+  }
+}
+
+async function recognise(files: ReturnType<typeof modelFiles>): Promise<Model> {
+  const { main } = files;
+  if (main.byteLength === 0)
+    throw inputError('MODEL_EMPTY', 'the file is empty', { where: main.name, todo: 'fetch it again' });
+  const head = await main.slice(0, Math.min(64, main.byteLength));
+  if (main.name.endsWith('.index.json')) return openSharded(main, files);
+  if (main.name.endsWith('.safetensors') || looksLikeSafetensors(head, main.byteLength)) {
+    refuseForeign(head, main.name);
+    return openSafetensors(main, files);
+  }
+  refuseForeign(head, main.name);
+  const model = await openAsOnnx(files);
+  if (model !== null) return model;
+  throw inputError('MODEL_FORMAT_UNKNOWN', 'this is no model file that is known here', {
+    expected: 'ONNX or safetensors',
+    got: `bytes ${[...head.subarray(0, 8)].map((b) => b.toString(16).padStart(2, '0')).join(' ')} …`,
+    where: main.name,
+    todo: 'export the model to ONNX or safetensors',
+  });
+}
+
+/** ONNX has no magic number: bytes that do not even parse as protobuf are unknown, unless the name claims otherwise. */
+async function openAsOnnx(files: ReturnType<typeof modelFiles>): Promise<Model | null> {
+  const claimed = /\.(onnx|ort)$/i.test(files.main.name);
+  try {
+    const model = await openOnnx(files);
+    if (model === null && claimed) {
+      throw inputError('ONNX_MALFORMED', 'the file holds no graph', {
+        where: files.main.name,
+        todo: 'the file is truncated or not ONNX; export it again',
+      });
+    }
+    return model;
+  } catch (error) {
+    if (
+      !claimed &&
+      error instanceof MunimentError &&
+      error.code === 'ONNX_MALFORMED' &&
+      files.main.bytesRead < 256 * 1024
+    )
+      return null;
+    throw error;
+  }
+}
+
+function refuseForeign(head: Uint8Array, name: string): void {
+  const foreign = FOREIGN.find((format) => format.matches(head, name));
+  if (foreign === undefined) return;
+  throw inputError('MODEL_FORMAT_NOT_READ', `this is ${foreign.name}, a format that is not read yet`, {
+    expected: 'ONNX or safetensors',
+    got: foreign.name,
+    where: name,
+    todo: foreign.todo,
+  });
+}
+
+/** The one model in a folder, as the hubs lay them out. */
+async function modelFileIn(folder: string): Promise<string> {
+  const names = (await readdir(folder)).sort();
+  const choices = [/\.safetensors\.index\.json$/, /^model\.safetensors$/, /^model\.onnx$/, /\.safetensors$/, /\.onnx$/];
+  for (const pattern of choices) {
+    const found = names.filter((name) => pattern.test(name));
+    if (found.length === 1) return path.join(folder, found[0]!);
+    if (found.length > 1) {
+      throw inputError('MODEL_FOLDER', 'the folder holds more than one model', {
+        got: found.slice(0, 10).join(', '),
+        where: folder,
+        todo: 'name one of them',
+      });
+    }
+  }
+  throw inputError('MODEL_FOLDER', 'the folder holds no model', {
+    expected: 'an .onnx file, a .safetensors file, or shards with their .index.json',
+    got: names.slice(0, 10).join(', ') || 'an empty folder',
+    where: folder,
+  });
+}
