@@ -54,7 +54,7 @@ export function graphBuilder(prefix = ''): GraphBuilder {
   let counter = 0;
   const fresh = (hint: string): string => `${prefix}${hint}_${++counter}`;
   const push = (op: string, inputs: readonly string[], outputs: readonly string[], attributes = {}): void => {
-    nodes.push({ name: `${prefix}n${nodes.length}`, op, inputs, outputs, attributes });
+    nodes.push({ name: `${prefix}n${nodes.length}`, op, inputs: [...inputs], outputs, attributes });
   };
   const builder: GraphBuilder = {
     node(op, inputs, attributes, output = fresh(op)) {

@@ -75,7 +75,7 @@ function cardOf({ net, task }: ArrayTraining, { inputs, targets }: LabelledArray
       const moments = momentsOf(columnOf(inputs, columns, length, index));
       return { name: `x${index + 1}`, kind: 'number', ...moments };
     }),
-    interactions: false,
+    derived: { logs: [], pairs: [] },
     missing: false,
     classes: task === 'classify' ? Array.from({ length: outputs }, (_, k) => String(k)) : [],
     threshold: task === 'classify' && outputs === 2 ? 0.5 : null,

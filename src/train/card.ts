@@ -7,6 +7,19 @@ export type Column =
   | { readonly name: string; readonly kind: 'number'; readonly mean: number; readonly scale: number }
   | { readonly name: string; readonly kind: 'category'; readonly categories: readonly string[] };
 
+/** Features added to the standardised numeric columns. Indices count the numeric columns, then the logarithms. */
+export interface Derived {
+  /** (log(max(x, 0) + shift) − mean) / scale of the raw column. */
+  readonly logs: readonly {
+    readonly column: number;
+    readonly shift: number;
+    readonly mean: number;
+    readonly scale: number;
+  }[];
+  /** (a + sign·b)·scale of two standardised features. */
+  readonly pairs: readonly { readonly a: number; readonly b: number; readonly sign: number; readonly scale: number }[];
+}
+
 export interface ModelCard {
   readonly version: 1;
   readonly task: 'classify' | 'forecast';
@@ -14,8 +27,7 @@ export interface ModelCard {
   readonly net: NetSpec;
   /** Inputs in the order of the graph's axis 1: table columns, or the sensors of a window. */
   readonly columns: readonly Column[];
-  /** Products of every pair of standardised numeric columns are added as features. */
-  readonly interactions: boolean;
+  readonly derived: Derived;
   /** Missing numbers are replaced by the column's mean in the graph. False: the training data had none. */
   readonly missing: boolean;
   /** Class labels in the order of the outputs; empty for a forecast. */

@@ -1,15 +1,15 @@
 /** Raw inputs → the features that the exported graph computes from them, so that training sees what the model will. */
 import type { ModelCard } from './card.js';
-import { interactionPairs } from './export.js';
 
 /** Features per row of a table model. */
-export function featureCount(card: Pick<ModelCard, 'columns' | 'interactions'>): number {
+export function featureCount(card: Pick<ModelCard, 'columns' | 'derived'>): number {
   const numbers = card.columns.filter(({ kind }) => kind === 'number').length;
+  const { logs, pairs } = card.derived;
   const codes = card.columns.reduce(
     (sum, column) => sum + (column.kind === 'category' ? column.categories.length : 0),
     0,
   );
-  return numbers + (card.interactions ? interactionPairs(numbers).length : 0) + codes;
+  return numbers + logs.length + pairs.length + codes;
 }
 
 /**
@@ -17,7 +17,7 @@ export function featureCount(card: Pick<ModelCard, 'columns' | 'interactions'>):
  * @returns [rows, featureCount]
  */
 export function encodeRows(
-  card: Pick<ModelCard, 'columns' | 'interactions'>,
+  card: Pick<ModelCard, 'columns' | 'derived'>,
   raw: Float32Array,
   rows: number,
 ): Float32Array {
@@ -25,7 +25,7 @@ export function encodeRows(
   const columns = card.columns.length;
   const out = new Float32Array(rows * width);
   const numbers = card.columns.flatMap((column, index) => (column.kind === 'number' ? [{ ...column, index }] : []));
-  const pairs = card.interactions ? interactionPairs(numbers.length) : [];
+  const { logs, pairs } = card.derived;
   for (let row = 0; row < rows; row++) {
     let at = row * width;
     const start = at;
@@ -33,7 +33,11 @@ export function encodeRows(
       const value = raw[row * columns + index]!;
       out[at++] = Number.isNaN(value) ? 0 : (value - mean) / scale;
     }
-    for (const [i, j] of pairs) out[at++] = out[start + i]! * out[start + j]!;
+    for (const { column, shift, mean, scale } of logs) {
+      const value = raw[row * columns + numbers[column]!.index]!;
+      out[at++] = Number.isNaN(value) ? 0 : (Math.log(Math.max(value, 0) + shift) - mean) / scale;
+    }
+    for (const { a, b, sign, scale } of pairs) out[at++] = (out[start + a]! + sign * out[start + b]!) * scale;
     for (const [index, column] of card.columns.entries()) {
       if (column.kind !== 'category') continue;
       const code = raw[row * columns + index]!;

@@ -78,11 +78,23 @@ function emitTableFeatures(g: GraphBuilder, card: ModelCard): string {
     const raw = all ? INPUT : g.node('Gather', [INPUT, g.integers(numbers)], { axis: { int: 1 } });
     const standard = emitStandardise(g, card, raw, [1, numbers.length]);
     parts.push(standard);
-    const pairs = card.interactions ? interactionPairs(numbers.length) : [];
+    const { logs, pairs } = card.derived;
+    if (logs.length > 0) parts.push(emitLogs(g, card, raw));
     if (pairs.length > 0) {
-      const side = (which: 0 | 1): string =>
-        g.node('Gather', [standard, g.integers(pairs.map((pair) => pair[which]))], { axis: { int: 1 } });
-      parts.push(g.node('Mul', [side(0), side(1)]));
+      const base = parts.length === 1 ? standard : g.node('Concat', parts, { axis: { int: 1 } });
+      const row = (values: readonly number[], name: string): string => g.floats(values, [1, values.length], name);
+      const side = (which: 'a' | 'b'): string =>
+        g.node('Gather', [base, g.integers(pairs.map((pair) => pair[which]))], { axis: { int: 1 } });
+      const signs = row(
+        pairs.map(({ sign }) => sign),
+        'pair_sign',
+      );
+      const scales = row(
+        pairs.map(({ scale }) => scale),
+        'pair_scale',
+      );
+      const sum = g.node('Add', [side('a'), g.node('Mul', [side('b'), signs])]);
+      parts.splice(0, parts.length, base, g.node('Mul', [sum, scales]));
     }
   }
   const codes = card.columns.flatMap((column, index) =>
@@ -100,9 +112,24 @@ function emitTableFeatures(g: GraphBuilder, card: ModelCard): string {
   return parts.length === 1 ? parts[0]! : g.node('Concat', parts, { axis: { int: 1 } });
 }
 
-/** Unordered pairs of numeric columns, squares included: [i, j] with i ≤ j. */
-export function interactionPairs(columns: number): readonly (readonly [number, number])[] {
-  return Array.from({ length: columns }, (_, i) =>
-    Array.from({ length: columns - i }, (_, j) => [i, i + j] as const),
-  ).flat();
+/** @param raw [rows, numeric columns] */
+function emitLogs(g: GraphBuilder, card: ModelCard, raw: string): string {
+  const { logs } = card.derived;
+  const row = (values: readonly number[], name: string): string => g.floats(values, [1, values.length], name);
+  const chosen = g.node('Gather', [raw, g.integers(logs.map(({ column }) => column))], { axis: { int: 1 } });
+  const shifts = logs.map(({ shift }) => shift);
+  const shifted = g.node('Add', [g.node('Relu', [chosen]), row(shifts, 'log_shift')]);
+  const logarithm = g.node('Log', [shifted]);
+  const mean = row(
+    logs.map((one) => one.mean),
+    'log_mean',
+  );
+  const scale = row(
+    logs.map((one) => one.scale),
+    'log_scale',
+  );
+  const standard = g.node('Div', [g.node('Sub', [logarithm, mean]), scale]);
+  if (!card.missing) return standard;
+  const zero = g.floats(new Float32Array(logs.length), [1, logs.length]);
+  return g.node('Where', [g.node('IsNaN', [chosen]), zero, standard]);
 }

@@ -23,6 +23,13 @@ export interface FitSettings {
   readonly decay?: number;
   /** The rate falls to this share of itself along a half cosine over the epochs; 1 keeps it. Default 1. */
   readonly finalRate?: number;
+  /** Ends after so many epochs, with the rates of a training of `epochs`. */
+  readonly stopAfter?: number;
+  /**
+   * Share of the average that an epoch keeps: the result is the moving average of the parameters at the ends of epochs,
+   * which lies flatter than any of them (Izmailov et al. 2018). 0 (default) takes the last parameters themselves.
+   */
+  readonly averaging?: number;
   /** Epochs without improvement on validation data after which training stops. Only with `validation`. */
   readonly patience?: number;
 }
@@ -31,6 +38,8 @@ export interface FitSettings {
 export interface FitProgress {
   readonly epoch: number;
   readonly state: TrainingState;
+  /** Weighted sum of the parameters so far, not yet divided by 1 − averaging^epoch; null without averaging. */
+  readonly average: Float32Array | null;
   readonly best: { readonly epoch: number; readonly loss: number; readonly parameters: Float32Array } | null;
   /** Mean training loss and validation loss per epoch done. */
   readonly history: readonly { readonly training: number; readonly validation: number | null }[];
@@ -91,41 +100,55 @@ async function fitWith(
   examples: Examples,
   hooks: FitHooks,
 ): Promise<FitResult> {
-  const { seed, epochs, patience = Number.POSITIVE_INFINITY } = settings;
+  const { seed, epochs, stopAfter = epochs, patience = Number.POSITIVE_INFINITY, averaging = 0 } = settings;
   let progress: FitProgress = hooks.from ?? {
     epoch: 0,
     state: startOf(hooks.start ?? initialise(settings.net, seed)),
+    average: null,
     best: null,
     history: [],
   };
   const done = (): boolean =>
-    progress.epoch >= epochs || (progress.best !== null && progress.epoch - progress.best.epoch >= patience);
+    progress.epoch >= stopAfter || (progress.best !== null && progress.epoch - progress.best.epoch >= patience);
   while (!done()) {
     const rate = rateAt(settings, progress.epoch);
     const order = epochOrder(seed, progress.epoch, examples.count);
     const { state, losses } = await trainer.run(progress.state, examples, order, () => rate);
     if (hooks.mask !== undefined) keepZeros(state.parameters, hooks.mask);
     const training = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
-    const validation = hooks.validate === undefined ? null : await hooks.validate(state.parameters, trainer);
     const epoch = progress.epoch + 1;
+    const average = averaging === 0 ? null : moved(progress.average, state.parameters, averaging);
+    const now = resultOf(state, average, averaging, epoch);
+    const validation = hooks.validate === undefined ? null : await hooks.validate(now, trainer);
     if (!Number.isFinite(training) || (validation !== null && !Number.isFinite(validation)))
       throw diverged(epoch, rate);
     const better = validation !== null && validation < (progress.best?.loss ?? Number.POSITIVE_INFINITY);
     progress = {
       epoch,
       state,
-      best: better ? { epoch, loss: validation, parameters: state.parameters } : progress.best,
+      average,
+      best: better ? { epoch, loss: validation, parameters: now } : progress.best,
       history: [...progress.history, { training, validation }],
     };
     await hooks.onEpoch?.(progress);
   }
   return {
-    parameters: progress.best?.parameters ?? progress.state.parameters,
+    parameters: progress.best?.parameters ?? resultOf(progress.state, progress.average, averaging, progress.epoch),
     epochs: progress.epoch,
     bestEpoch: progress.best?.epoch ?? progress.epoch,
-    stoppedEarly: progress.epoch < epochs,
+    stoppedEarly: progress.epoch < stopAfter,
     history: progress.history,
   };
+}
+
+function moved(average: Float32Array | null, parameters: Float32Array, keep: number): Float32Array {
+  return parameters.map((value, i) => keep * (average?.[i] ?? 0) + (1 - keep) * value);
+}
+
+function resultOf(state: TrainingState, average: Float32Array | null, keep: number, epoch: number): Float32Array {
+  if (average === null) return state.parameters;
+  const share = 1 - keep ** epoch;
+  return average.map((value) => value / share);
 }
 
 function keepZeros(parameters: Float32Array, mask: Float32Array): void {
