@@ -7,7 +7,7 @@
  * optimal, so whoever checks recomputes the cost and needs no trust in who searched.
  */
 import { evidenceError, randomPermutation, seededRandom } from '../base/index.js';
-import { type Assignment, assign, isOptimal } from '../compute/assignment.js';
+import { type Assignment, assign, isOptimal } from '../compute/index.js';
 import { groupParts, scores, type UnitPart } from './match.js';
 import type { PlanAxis, PlanGroup, PlanTensor, TestPlan } from './plan.js';
 import type { TableTensor, WeightTable } from './table.js';

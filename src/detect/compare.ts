@@ -1,0 +1,147 @@
+/** `compare`: two models, no room: what they share, with which chance, what was done, and what cannot be told. */
+import { type Alignment, alignTables, needsSampling, testedGroups } from '../align/index.js';
+import { sharedConstants } from './constants.js';
+import { diagnose } from './diagnose.js';
+import { baseExplains, type Explanation } from './explain.js';
+import { CONDITIONAL_LEVEL, orderLine } from './order.js';
+import { sharePaired } from './pair.js';
+import { showPower } from './power.js';
+import { sharedSeed } from './seeds.js';
+import { identicalTensors, relatedTensors, sharedList } from './shared.js';
+import type { Subject } from './subject.js';
+import { type Tested, testOrder } from './tested.js';
+import type { Comparison } from './types.js';
+import { decide } from './verdict.js';
+
+export interface CompareOptions {
+  /** A model that both may have started from; it can explain agreement, never prove independence. */
+  readonly base?: Subject;
+  readonly onStep?: (done: number, of: number, what: string) => void;
+}
+
+/** Alignment of a pair is tried up to this many units a group: the assignment costs their cube. */
+const MAX_ALIGNED_UNITS = 1024;
+const STEPS = 5;
+
+/**
+ * Compares two models. The reference is `a`, or `b` where only `b` has a graph: the null rests on the exchangeable
+ * units of one of the two, whichever it is (docs/theory.md §6).
+ * @throws `COMPARE_NOTHING_LEFT` where NaN or infinities leave no tensor to compare
+ */
+export async function compareSubjects(
+  a: Subject,
+  b: Subject,
+  { base, onStep = () => {} }: CompareOptions = {},
+): Promise<Omit<Comparison, 'bytesRead' | 'seconds'>> {
+  const swapped = !a.fromGraph && b.fromGraph;
+  const [reference, suspect] = swapped ? [b, a] : [a, b];
+  onStep(0, STEPS, 'reading the weights');
+  const tested = await testOrder(reference, suspect);
+  const constants = await sharedConstants(reference, suspect, tested.pairing.names);
+  onStep(1, STEPS, 'looking for a common start');
+  const identical = identicalTensors(tested.ours, tested.theirs);
+  const explanation = await explain(tested, base);
+  onStep(2, STEPS, 'aligning');
+  const alignment = explanation === null && tested.order.log10p > CONDITIONAL_LEVEL ? tryAlignment(tested) : null;
+  onStep(3, STEPS, 'showing what would have been found');
+  const power = tested.order.log10p > CONDITIONAL_LEVEL ? showPower(tested.plan, tested.ours, CONDITIONAL_LEVEL) : [];
+  const decision = decide({
+    tested,
+    explanation,
+    identical,
+    alignment,
+    power,
+    constants,
+    baseGiven: base !== undefined,
+  });
+  onStep(4, STEPS, 'describing');
+  const related = relatedTensors(tested, decision.verdict === 'related' || explanation !== null);
+  const tweaks = describe(tested, alignment, decision.describe);
+  const shared = sharedList(tested, related, constants, identical, explanation);
+  onStep(STEPS, STEPS, 'done');
+  return {
+    verdict: decision.verdict,
+    log10p: testedGroups(tested.plan).length === 0 ? null : tested.order.log10p,
+    kind: testedGroups(tested.plan).length === 0 ? null : 'conditional',
+    reason: decision.reason,
+    scope: {
+      comparable: sharePaired(
+        reference,
+        suspect,
+        tested.full.tensors.map((tensor) => tensor.name),
+      ),
+      related: decision.verdict === 'related' ? sharePaired(reference, suspect, related) : 0,
+    },
+    shared: swapped ? shared.map(({ a: x, b: y, nature }) => ({ a: y, b: x, nature })) : shared,
+    tweaks,
+    lines: testedGroups(tested.plan).length === 0 ? [] : [withDetail(tested, power, explanation, swapped)],
+    leftOut: leftOut(tested),
+  };
+}
+
+function withDetail(
+  tested: Tested,
+  power: ReturnType<typeof showPower>,
+  explanation: Explanation | null,
+  swapped: boolean,
+): Comparison['lines'][number] {
+  const line = orderLine(tested.order, 'conditional');
+  const detail = {
+    ...line.detail,
+    reference: swapped ? 'second' : 'first',
+    pairedByPosition: tested.pairing.byPosition.length,
+    sampled: needsSampling(tested.full),
+    ...(power.length > 0 ? { power } : {}),
+    ...(explanation === null ? {} : { explanation }),
+  };
+  return { ...line, detail };
+}
+
+/** Why agreement may not mean derivation, asked only where there is agreement to explain. */
+async function explain(tested: Tested, base: Subject | undefined): Promise<Explanation | null> {
+  if (tested.order.log10p > CONDITIONAL_LEVEL) return null;
+  if (base !== undefined) {
+    const explained = await baseExplains(tested, base);
+    if (explained !== null) return explained;
+  }
+  const seed = await sharedSeed(tested.full, tested.reference, tested.suspect, tested.pairing.names);
+  return seed === null ? null : { kind: 'seed', ...seed };
+}
+
+function tryAlignment(tested: Tested): Alignment | null {
+  const { full, plan, ours, theirs } = tested;
+  if (needsSampling(full) || plan.groups.some((group) => group.size > MAX_ALIGNED_UNITS)) return null;
+  return testedGroups(plan).length === 0 ? null : alignTables(plan, ours, theirs, 1);
+}
+
+function describe(
+  tested: Tested,
+  alignment: Alignment | null,
+  wanted: 'order' | 'alignment' | 'nothing',
+): Comparison['tweaks'] {
+  if (wanted === 'nothing') return [];
+  const { plan, ours, theirs, suspect, reference, pairing } = tested;
+  return diagnose({
+    plan,
+    reference: ours,
+    stored: theirs,
+    aligned: wanted === 'alignment' && alignment !== null ? alignment.aligned : theirs,
+    groups: wanted === 'alignment' && alignment !== null ? alignment.groups : [],
+    stated: (name) => suspect.tensors.get(pairing.names.get(name) ?? name)?.quantisation ?? null,
+    formats: { reference: formatOf(reference), suspect: formatOf(suspect) },
+  });
+}
+
+function formatOf(subject: Subject): string {
+  const weights = [...subject.tensors.values()].filter((tensor) => tensor.role === 'weight');
+  const dtypes = [...new Set(weights.map((tensor) => tensor.dtype))].sort();
+  return `${subject.format} ${dtypes.slice(0, 3).join('+')}`;
+}
+
+function leftOut(tested: Tested): Comparison['leftOut'] {
+  const listed = new Map<string, string>();
+  for (const { tensor, reason } of [...tested.reference.leftOut, ...tested.suspect.leftOut, ...tested.plan.leftOut]) {
+    if (!listed.has(tensor)) listed.set(tensor, reason);
+  }
+  return [...listed].map(([tensor, reason]) => ({ tensor, reason }));
+}

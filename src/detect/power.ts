@@ -1,0 +1,46 @@
+/**
+ * Power, shown and not claimed: the named tweaks are applied to the reference and run through the same pipeline as the
+ * suspect. Only where all are found in every trial may a comparison say `no-evidence` (theory §11).
+ */
+import { countHits, matchGroup, type TestPlan, testedGroups, type WeightTable } from '../align/index.js';
+import { seededRandom } from '../base/index.js';
+import { clopperPearson, log10PooledHits } from '../stats/index.js';
+import { NAMED_TWEAKS, type NamedTweak, tweakTable } from './tweaks.js';
+
+export const TRIALS = 20;
+
+export interface PowerOfTweak {
+  readonly tweak: NamedTweak;
+  readonly found: number;
+  readonly trials: number;
+  /** Clopper–Pearson, 95 %, of the share found. */
+  readonly interval95: readonly [number, number];
+}
+
+/** @param level log10 p at which a copy counts as found: the level at which the verdict would have been `related` */
+export function showPower(plan: TestPlan, reference: WeightTable, level: number): readonly PowerOfTweak[] {
+  return NAMED_TWEAKS.map((tweak) => {
+    let count = 0;
+    for (let trial = 0; trial < TRIALS; trial++) if (found(plan, reference, tweak, trial, level)) count++;
+    return { tweak, found: count, trials: TRIALS, interval95: clopperPearson(count, TRIALS) };
+  });
+}
+
+/** One trial: tweak, match, pool, as for a suspect. Group by group, stopping once the tail over all groups is passed. */
+function found(plan: TestPlan, reference: WeightTable, tweak: NamedTweak, trial: number, level: number): boolean {
+  const groups = testedGroups(plan);
+  const random = seededRandom(trial, `power ${tweak}`);
+  let hits = 0;
+  for (const group of groups) {
+    const speaking = plan.tensors.filter((tensor) => tensor.group === group.id).map((tensor) => tensor.name);
+    const own = { tensors: new Map([...reference.tensors].filter(([name]) => speaking.includes(name))) };
+    const copy = tweakTable(own, tweak, random);
+    hits += countHits(matchGroup(plan, group, reference, copy, new Map()));
+    // Further groups only add hits, so the answer can no longer change.
+    if (log10PooledHits(hits, groups.length) <= level) return true;
+  }
+  return false;
+}
+
+export const hasPower = (power: readonly PowerOfTweak[]): boolean =>
+  power.length > 0 && power.every(({ found, trials }) => found === trials && trials >= 20);
