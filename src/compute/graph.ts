@@ -1,46 +1,13 @@
 /** A small builder of ONNX graphs: names values, collects nodes and constants. */
+import type { GraphSpec, NodeSpec, TensorSpec, ValueSpec } from '../formats/index.js';
 
-export interface TensorSpec {
-  readonly name: string;
-  readonly dtype: 'F32' | 'I64' | 'BOOL';
-  readonly shape: readonly number[];
-  readonly data: Float32Array | BigInt64Array | Uint8Array;
-}
-export interface ValueSpec {
-  readonly name: string;
-  readonly dtype: 'F32' | 'I64' | 'BOOL';
-  readonly shape: readonly (number | string)[];
-}
-export type AttributeSpec =
-  | { readonly int: number }
-  | { readonly float: number }
-  | { readonly ints: readonly number[] }
-  | { readonly graph: GraphSpec };
-export interface NodeSpec {
-  readonly name: string;
-  readonly op: string;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly attributes: Readonly<Record<string, AttributeSpec>>;
-}
-export interface GraphSpec {
-  readonly name: string;
-  readonly inputs: readonly ValueSpec[];
-  readonly outputs: readonly ValueSpec[];
-  readonly nodes: readonly NodeSpec[];
-  readonly initialisers: readonly TensorSpec[];
-}
-export interface ModelSpec {
-  readonly graph: GraphSpec;
-  readonly opset: number;
-  readonly metadata: Readonly<Record<string, string>>;
-}
+type Attributes = NonNullable<NodeSpec['attributes']>;
 
 export interface GraphBuilder {
   /** Adds a node with one output and returns the output's name. */
-  node(op: string, inputs: readonly string[], attributes?: NodeSpec['attributes'], output?: string): string;
+  node(op: string, inputs: readonly string[], attributes?: Attributes, output?: string): string;
   /** Adds a node with several outputs. */
-  nodes(op: string, inputs: readonly string[], count: number, attributes?: NodeSpec['attributes']): readonly string[];
+  nodes(op: string, inputs: readonly string[], count: number, attributes?: Attributes): readonly string[];
   floats(values: readonly number[] | Float32Array, shape?: readonly number[], name?: string): string;
   scalar(value: number): string;
   integers(values: readonly number[], shape?: readonly number[]): string;
@@ -53,7 +20,12 @@ export function graphBuilder(prefix = ''): GraphBuilder {
   const initialisers: TensorSpec[] = [];
   let counter = 0;
   const fresh = (hint: string): string => `${prefix}${hint}_${++counter}`;
-  const push = (op: string, inputs: readonly string[], outputs: readonly string[], attributes = {}): void => {
+  const push = (
+    op: string,
+    inputs: readonly string[],
+    outputs: readonly string[],
+    attributes: Attributes = {},
+  ): void => {
     nodes.push({ name: `${prefix}n${nodes.length}`, op, inputs: [...inputs], outputs, attributes });
   };
   const builder: GraphBuilder = {
@@ -67,13 +39,18 @@ export function graphBuilder(prefix = ''): GraphBuilder {
       return outputs;
     },
     floats(values, shape = [values.length], name = fresh('const')) {
-      initialisers.push({ name, dtype: 'F32', shape, data: Float32Array.from(values) });
+      initialisers.push({
+        name,
+        dtype: 'F32',
+        shape,
+        values: values instanceof Float32Array ? values : Float32Array.from(values),
+      });
       return name;
     },
     scalar: (value) => builder.floats([value], []),
     integers(values, shape = [values.length]) {
       const name = fresh('const');
-      initialisers.push({ name, dtype: 'I64', shape, data: BigInt64Array.from(values, BigInt) });
+      initialisers.push({ name, dtype: 'I64', shape, values });
       return name;
     },
     build: (name, inputs, outputs) => ({ name, inputs, outputs, nodes, initialisers }),

@@ -5,6 +5,5 @@ export * from './graph.js';
 export * from './initialise.js';
 export * from './matrix.js';
 export * from './net.js';
-export * from './onnx.js';
 export * from './onnxruntime.js';
 export * from './trainer.js';

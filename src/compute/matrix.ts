@@ -1,7 +1,7 @@
 /** Matrix products and nearest rows over onnxruntime: the search side of alignment. Nothing that `verify` recomputes. */
 import { inputError } from '../base/index.js';
+import { buildOnnx } from '../formats/index.js';
 import { graphBuilder } from './graph.js';
-import { buildOnnx } from './onnx.js';
 import { createSession, type Session } from './onnxruntime.js';
 
 const OPSET = 17;
@@ -18,7 +18,7 @@ function productSession(transA: boolean, transB: boolean): Promise<Session> {
     g.node('Gemm', ['a', 'b'], { transA: { int: transA ? 1 : 0 }, transB: { int: transB ? 1 : 0 } }, 'c');
     const free = (name: string) => ({ name, dtype: 'F32' as const, shape: [`${name} rows`, `${name} columns`] });
     const graph = g.build('product', [free('a'), free('b')], [free('c')]);
-    session = createSession(buildOnnx({ graph, opset: OPSET, metadata: {} }), { name: 'matrix product' });
+    session = createSession(buildOnnx({ graph, opset: OPSET }), { name: 'matrix product' });
     sessions.set(key, session);
     session.catch(() => sessions.delete(key));
   }

@@ -4,11 +4,11 @@
  * step of a small net, is paid once. Rejected: one call per step (2–4 times slower on 8-64-64-2).
  */
 
+import { buildOnnx, type OnnxSpec } from '../formats/index.js';
 import { type AdamSettings, emitAdam, STEP_COLUMNS, stepTable } from './adam.js';
 import { emitForward, emitGradient, type Loss } from './gradient.js';
-import { graphBuilder, type ModelSpec } from './graph.js';
+import { graphBuilder } from './graph.js';
 import { type NetSpec, planNet } from './net.js';
-import { buildOnnx } from './onnx.js';
 import { createSession, runModel } from './onnxruntime.js';
 
 const OPSET = 17;
@@ -64,7 +64,7 @@ export interface Trainer {
   close(): Promise<void>;
 }
 
-function trainingModel({ net, loss, adam }: TrainerSettings): ModelSpec {
+function trainingModel({ net, loss, adam }: TrainerSettings): OnnxSpec {
   const plan = planNet(net);
   const body = graphBuilder('step/');
   const index = body.node('Gather', ['order', 'i'], { axis: { int: 0 } });
@@ -120,10 +120,10 @@ function trainingModel({ net, loss, adam }: TrainerSettings): ModelSpec {
     outputs: ['parameters_out', 'first_out', 'second_out', 'losses'],
     attributes: { body: { graph: step } },
   };
-  return { graph: { ...graph, nodes: [loop] }, opset: OPSET, metadata: {} };
+  return { graph: { ...graph, nodes: [loop] }, opset: OPSET };
 }
 
-function forwardModel(net: NetSpec): ModelSpec {
+function forwardModel(net: NetSpec): OnnxSpec {
   const plan = planNet(net);
   const g = graphBuilder();
   emitForward(g, plan, 'parameters', 'inputs', 'outputs');
@@ -135,10 +135,10 @@ function forwardModel(net: NetSpec): ModelSpec {
     ],
     [{ name: 'outputs', dtype: 'F32', shape: ['examples', plan.output[0]!] }],
   );
-  return { graph, opset: OPSET, metadata: {} };
+  return { graph, opset: OPSET };
 }
 
-function gradientModel(net: NetSpec, loss: Loss): ModelSpec {
+function gradientModel(net: NetSpec, loss: Loss): OnnxSpec {
   const plan = planNet(net);
   const g = graphBuilder();
   const made = emitGradient(g, plan, loss, {
@@ -160,7 +160,7 @@ function gradientModel(net: NetSpec, loss: Loss): ModelSpec {
       { name: made.gradient, dtype: 'F32', shape: [plan.size] },
     ],
   );
-  return { graph, opset: OPSET, metadata: {} };
+  return { graph, opset: OPSET };
 }
 
 /**

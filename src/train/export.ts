@@ -3,15 +3,8 @@
  * nodes of the graph; the trained tensors are initialisers `fc1.weight`, … as MatMul-like nodes consume them.
  * Rejected: folding the standardisation into the first weights, which would spread their columns over decades.
  */
-import {
-  buildOnnx,
-  emitLayer,
-  type GraphBuilder,
-  graphBuilder,
-  type ModelSpec,
-  parameterView,
-  planNet,
-} from '../compute/index.js';
+import { emitLayer, type GraphBuilder, graphBuilder, parameterView, planNet } from '../compute/index.js';
+import { buildOnnx, type OnnxSpec } from '../formats/index.js';
 import { type Column, cardMetadata, type ModelCard } from './card.js';
 
 const OPSET = 17;
@@ -26,7 +19,7 @@ export function exportModel(card: ModelCard, parameters: Float32Array): Uint8Arr
   return buildOnnx(modelSpec(card, parameters));
 }
 
-function modelSpec(card: ModelCard, parameters: Float32Array): ModelSpec {
+function modelSpec(card: ModelCard, parameters: Float32Array): OnnxSpec {
   const g = graphBuilder();
   const plan = planNet(card.net);
   let value =
