@@ -31,9 +31,13 @@ export interface ContentDigest {
   readonly files: readonly FileDigest[];
 }
 
-interface Found {
+/** One file to be hashed, and the name it has in the list. */
+export interface NamedFile {
   readonly name: string;
   readonly file: string;
+}
+
+interface Found extends NamedFile {
   readonly bytes: number;
 }
 
@@ -55,6 +59,19 @@ export async function digestPaths(paths: readonly string[], progress: Progress =
     throw inputError('RECORD_EMPTY', 'there is no file in it', { where: paths.join(', '), todo: 'check the path' });
   }
   const single = found.length === 1 && paths.length === 1 && !(await stat(paths[0]!)).isDirectory();
+  return digestOf(found, single, progress);
+}
+
+/** As `digestPaths`, of files whose names are given: the parts of a model, by their paths beside its main file. */
+export async function digestFiles(
+  files: readonly NamedFile[],
+  progress: Progress = noProgress,
+): Promise<ContentDigest> {
+  const found = await Promise.all(files.map(async (one) => ({ ...one, bytes: (await stat(one.file)).size })));
+  return digestOf(found, files.length === 1, progress);
+}
+
+async function digestOf(found: readonly Found[], single: boolean, progress: Progress): Promise<ContentDigest> {
   const files = await digestAll(found, progress);
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   if (single) return { sha256: files[0]!.sha256, content: { method: 'file', files: 1, bytes }, files };

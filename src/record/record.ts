@@ -1,14 +1,15 @@
 /** Recording assets: digest, predicate, reference in the vault, statement. Several in one call are recorded all or nothing. */
+import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { canonicalBytes, inputError, type Json, noProgress, type Progress, sha256Hex } from '../base/index.js';
 import { openModel } from '../formats/index.js';
-import type { Room } from '../room/index.js';
 import { type Architecture, architectureOf } from './architecture.js';
-import { type ContentDigest, digestPaths } from './digest.js';
+import { type ContentDigest, digestFiles, digestPaths, type NamedFile } from './digest.js';
 import type { Facts } from './facts.js';
 import { type AssetKind, identityFields, type Keep } from './kinds.js';
 import { type Fellow, resolveTarget } from './links.js';
 import { buildPredicate, type Predicate, resolveFacts, samePredicate } from './predicate.js';
+import type { RecordingRoom } from './recording-room.js';
 import { defaultKeep, keepModel } from './reference.js';
 import { type Asset, collect, type Registry, registryOf } from './registry.js';
 
@@ -46,11 +47,13 @@ interface Prepared extends Fellow {
   readonly subjects: readonly { readonly name: string; readonly sha256: string }[];
   readonly known: Asset | null;
   readonly digest: ContentDigest | null;
+  /** Of a model: its files, the main one first. */
+  readonly files: readonly NamedFile[];
 }
 
 /** @see recordAssets */
 export async function recordAsset(
-  room: Room,
+  room: RecordingRoom,
   facts: Facts & { readonly kind: AssetKind },
   paths: readonly string[],
   options: RecordOptions & { readonly keep?: Keep } = {},
@@ -69,7 +72,7 @@ export async function recordAsset(
  *   `openModel` and the ledger throw. Nothing is recorded then.
  */
 export async function recordAssets(
-  room: Room,
+  room: RecordingRoom,
   requests: readonly AssetRequest[],
   options: RecordOptions = {},
 ): Promise<readonly Recorded[]> {
@@ -89,7 +92,7 @@ export async function recordAssets(
   }
   for (const one of prepared) {
     if (one.kind === 'model')
-      await keepModel(room, one.digest!, one.paths, one.predicate.keep as Keep, options.progress);
+      await keepModel(room, one.digest!, one.files, one.predicate.keep as Keep, options.progress);
   }
   const changed = prepared.filter((one) => one.known === null || !samePredicate(one.predicate, one.known.predicate));
   const receipts =
@@ -146,8 +149,8 @@ async function prepare(
     }
   }
   const before = kind === 'model' ? await readModel(paths) : null;
-  const digest = await digestPaths(before?.paths ?? paths, hashing);
-  const own = { kind, sha256: digest.sha256, paths: before?.paths ?? paths };
+  const digest = before === null ? await digestPaths(paths, hashing) : await digestFiles(before.files, hashing);
+  const own = { kind, sha256: digest.sha256, paths, files: before?.files ?? [] };
   const known = currentOf(registry, kind, digest.sha256);
   const defaults = { name: path.basename(paths[0]!) };
   if (before === null) {
@@ -183,8 +186,8 @@ async function prepare(
 const MODEL_FILE = /\.(onnx|safetensors|safetensors\.index\.json)$/i;
 
 interface ReadModel {
-  /** Every file the model is made of: shards and external data belong to its digest. */
-  readonly paths: readonly string[];
+  /** Every file the model is made of, the main one first: shards and external data belong to its digest. */
+  readonly files: readonly NamedFile[];
   readonly facts: Predicate;
   readonly architecture: Architecture | null;
 }
@@ -199,10 +202,17 @@ async function readModel(paths: readonly string[]): Promise<ReadModel> {
   const model = await openModel(paths[0]!);
   try {
     const tensors = [...model.tensors.values()];
+    const places = await Promise.all(model.sources.map((source) => realpath(source.name)));
+    const folder = path.dirname(places[0]!);
+    const files = [...new Set(places)].map((file) => ({
+      name: path.relative(folder, file).replaceAll(path.sep, '/'),
+      file,
+    }));
     return {
-      paths: [...new Set(model.sources.map((source) => path.resolve(source.name)))],
+      files,
       facts: {
         format: model.format,
+        ...(files.length === 1 ? {} : { main: files[0]!.name }),
         tensors: tensors.length,
         weights: tensors.reduce((sum, tensor) => sum + tensor.elements, 0),
       },
@@ -229,7 +239,7 @@ function ofFacts(request: AssetRequest, facts: Predicate, registry: Registry): P
   const content = { method: 'facts', files: 0, bytes: identity.length };
   const predicate = buildPredicate(kind, facts, known?.predicate ?? null, { name: kind }, { content }, request.where);
   const name = predicate.name as string;
-  return { kind, name, sha256, paths: [], predicate, subjects: [{ name, sha256 }], known, digest: null };
+  return { kind, name, sha256, paths: [], predicate, subjects: [{ name, sha256 }], known, digest: null, files: [] };
 }
 
 function ofArchitecture(
@@ -259,7 +269,17 @@ function ofArchitecture(
     where,
   );
   const name = predicate.name as string;
-  return { kind: 'architecture', name, sha256, paths, predicate, subjects: [{ name, sha256 }], known, digest: null };
+  return {
+    kind: 'architecture',
+    name,
+    sha256,
+    paths,
+    predicate,
+    subjects: [{ name, sha256 }],
+    known,
+    digest: null,
+    files: [],
+  };
 }
 
 const currentOf = (registry: Registry, kind: AssetKind, sha256: string): Asset | null =>

@@ -14,6 +14,7 @@ const COMPUTED: ReadonlySet<string> = new Set([
   'operations',
   'graph',
   'format',
+  'main',
   'tensors',
   'weights',
 ]);

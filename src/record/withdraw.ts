@@ -1,13 +1,13 @@
 /** Taking a statement back: by a further statement, never by deletion. */
 import { inputError } from '../base/index.js';
-import type { Room } from '../room/index.js';
+import type { RecordingRoom } from './recording-room.js';
 import { collect, type StatementView } from './registry.js';
 
 /**
  * @param target index or SHA-256 of the statement
  * @throws `STATEMENT_UNKNOWN`; `WITHDRAW_TWICE`
  */
-export async function withdraw(room: Room, target: string, reason: string) {
+export async function withdraw(room: RecordingRoom, target: string, reason: string) {
   const statements: readonly StatementView[] = await collect(room.ledger.statements());
   const withdrawn = findStatement(statements, target);
   const earlier = statements.find((one) => one.kind === 'withdrawal' && one.predicate.withdraws === withdrawn.sha256);
