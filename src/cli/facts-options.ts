@@ -47,7 +47,12 @@ export const factsOptions: Readonly<Record<string, OptionSpec>> = {
     value: 'BUCKET=…',
     help: `hours, money and machine time: obtaining=120h,5000EUR,8xGPU; buckets ${effortBuckets.join(', ')}`,
   },
-  quality: { type: 'string', multiple: true, value: 'METRIC=VALUE@TESTSET', help: 'a figure and the test set it was measured on' },
+  quality: {
+    type: 'string',
+    multiple: true,
+    value: 'METRIC=VALUE@TESTSET',
+    help: 'a figure and the test set it was measured on',
+  },
   confidentiality: { type: 'string', choices: LEVELS, value: 'LEVEL', help: 'who may see it' },
   part: { type: 'string', multiple: true, choices: PARTS, value: 'PART', help: 'of a data set: what it is made of' },
   parameter: { type: 'string', multiple: true, value: 'NAME=VALUE', help: 'a training parameter' },
@@ -72,7 +77,8 @@ export function factsFrom(call: Call): Facts {
   const made = { ...only('from', text('made-from')), ...only('to', text('made-to')) };
   const how = text('how') as How['way'] | undefined;
   if (how === undefined) {
-    for (const name of ['source', 'terms']) if (text(name) !== undefined) refuse(name, `--how beside it: ${WAYS.join(', ')}`, text(name)!);
+    for (const name of ['source', 'terms'])
+      if (text(name) !== undefined) refuse(name, `--how beside it: ${WAYS.join(', ')}`, text(name)!);
   }
   const effort = Object.fromEntries(textsOption(call, 'effort').map(effortOf));
   const quality = textsOption(call, 'quality').map(qualityOf);
@@ -86,7 +92,9 @@ export function factsFrom(call: Call): Facts {
     ...only('description', text('description')),
     ...(authors.length > 0 ? { authors } : {}),
     ...(some(made) ? { made } : {}),
-    ...(how === undefined ? {} : { how: { way: how, ...only('from', text('source')), ...only('terms', text('terms')) } }),
+    ...(how === undefined
+      ? {}
+      : { how: { way: how, ...only('from', text('source')), ...only('terms', text('terms')) } }),
     ...only('country', text('country')),
     ...(some(effort) ? { effort } : {}),
     ...(quality.length > 0 ? { quality } : {}),
