@@ -73,7 +73,8 @@ function decode(bytes: Uint8Array, digest: string, where: string): Map<string, E
     if ('floats' in value) {
       const size = Number(value.floats) * 4;
       if (!Number.isSafeInteger(size) || size < 0 || at + size > bytes.length) throw damaged(where);
-      const array = new Float32Array(bytes.slice(at, at + size).buffer);
+      const array = new Float32Array(size / 4);
+      new Uint8Array(array.buffer).set(bytes.subarray(at, at + size));
       at += size;
       return array;
     }

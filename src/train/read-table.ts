@@ -93,7 +93,8 @@ async function readParquet(source: ByteSource): Promise<Table> {
     async slice(start, end = source.byteLength) {
       const from = start < 0 ? source.byteLength + start : start;
       const bytes = await source.slice(from, end);
-      return bytes.slice().buffer;
+      // A copy: a view may lie in a larger buffer.
+      return Uint8Array.from(bytes).buffer;
     },
   };
   try {
