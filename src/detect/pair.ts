@@ -94,13 +94,15 @@ export function cropPlan(plan: TestPlan, otherShape: (tensor: string) => readonl
     if (reason !== null) leftOut.push({ tensor: tensor.name, reason });
     return reason === null;
   });
+  const cut = new Set<string>();
   for (const tensor of comparable) {
     const other = otherShape(tensor.name);
     for (const { axis, group } of tensor.axes) {
-      if (other[axis] !== tensor.shape[axis]) size.set(group, Math.min(size.get(group)!, other[axis]!));
+      if (other[axis] === tensor.shape[axis]) continue;
+      cut.add(group);
+      size.set(group, Math.min(size.get(group)!, other[axis]!));
     }
   }
-  const cut = new Set(plan.groups.filter((group) => size.get(group.id)! < group.size).map((group) => group.id));
   if (cut.size === 0 && comparable.length === plan.tensors.length) return plan;
   const tensors = comparable.flatMap((tensor): PlanTensor[] => {
     const axes = tensor.axes.filter((axis) => cut.has(axis.group));

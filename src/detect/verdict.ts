@@ -5,6 +5,7 @@ import { type Explanation, withoutTensors } from './explain.js';
 import { CONDITIONAL_LEVEL, orderStatistic } from './order.js';
 import { hasPower, type PowerOfTweak } from './power.js';
 import type { Identical } from './shared.js';
+import { elementsOf } from './subject.js';
 import type { Tested } from './tested.js';
 import type { Verdict } from './types.js';
 
@@ -51,6 +52,7 @@ export function decide(facts: Facts): Decision {
       describe: 'nothing',
     };
   }
+  if (facts.identical.length > 0) return component(facts);
   return hasPower(facts.power) ? noEvidence(facts) : weak(facts);
 }
 
@@ -73,19 +75,26 @@ function nothingToTest({ tested, constants, identical }: Facts): Decision {
   return { verdict: 'inconclusive', reason: `${reason}${parts}${named}`, describe: 'nothing' };
 }
 
+/** Share of what was compared that lies in tensors equal in every value. */
+function equalShare({ tested, identical }: Facts): number {
+  const equal = identical.reduce((sum, { elements }) => sum + elements, 0);
+  const all = tested.plan.tensors.reduce((sum, tensor) => sum + elementsOf(tensor.shape), 0);
+  return all === 0 ? 0 : equal / all;
+}
+
+function component(facts: Facts): Decision {
+  return {
+    verdict: 'inconclusive',
+    reason: `What agrees lies in ${facts.identical.length} tensors that are equal in every value (${percent(equalShare(facts))} of what was compared), and the rest agrees no more than chance: an identical component, perhaps a public one.${constantsSentence(facts.constants)}`,
+    describe: 'nothing',
+  };
+}
+
 function agreement(facts: Facts): Decision {
   const { tested, identical } = facts;
   const same = new Set(identical.map(({ tensor }) => tensor));
   const rest = orderStatistic(withoutTensors(tested.plan, same), tested.ours, tested.theirs);
-  const equal = identical.reduce((sum, { elements }) => sum + elements, 0);
-  const all = tested.plan.tensors.reduce((sum, tensor) => sum + tensor.shape.reduce((n, size) => n * size, 1), 0);
-  if (identical.length > 0 && rest.log10p > CONDITIONAL_LEVEL && equal < all / 2) {
-    return {
-      verdict: 'inconclusive',
-      reason: `The agreement lies wholly in ${identical.length} tensors that are equal in every value (${percent(equal / all)} of what was compared), and the rest agrees no more than chance: an identical component, perhaps a public one.`,
-      describe: 'nothing',
-    };
-  }
+  if (identical.length > 0 && rest.log10p > CONDITIONAL_LEVEL && equalShare(facts) < 0.5) return component(facts);
   const { hits, n, log10p } = tested.order;
   return {
     verdict: 'related',
