@@ -1,8 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { randomPermutation, seededRandom } from '../base/index.js';
+import { randomPermutation, seededRandom, sha256, utf8 } from '../base/index.js';
 import { log10PooledHits } from '../stats/index.js';
-import { alignTables, checkAlignment, countHits, matchUnits, planGroups, testedGroups } from './index.js';
+import {
+  type Alignment,
+  alignTables,
+  checkAlignment,
+  countHits,
+  loadTable,
+  matchUnits,
+  planGroups,
+  samplePlan,
+  takePositions,
+  testedGroups,
+} from './index.js';
 import {
   type Dense,
   denseModel,
@@ -45,40 +56,158 @@ test('a plan is plain data: two groups, each tensor speaks for the later of its 
 });
 
 test('figures of the order test on an 8-64-64-2 net', () => {
-  const int8 = hits(owner, quantised(owner, 8));
-  console.log({
-    int8,
+  const figures = {
+    int8: hits(owner, quantised(owner, 8)),
     int4: hits(owner, quantised(owner, 4)),
     half: hits(owner, pruned(owner, 0.5)),
-    ninety: hits(owner, pruned(owner, 0.95)),
+    most: hits(owner, pruned(owner, 0.95)),
     tuned: hits(owner, tuned),
     rival: hits(owner, rival),
-  });
-  assert.equal(int8, 128);
-  assert.ok(log10PooledHits(int8, 2) < -176);
+  };
+  assert.equal(figures.int8, 128);
+  assert.ok(log10PooledHits(figures.int8, 2) < -176);
+  assert.ok(
+    figures.int4 >= 120 && figures.half >= 100 && figures.most >= 30 && figures.tuned >= 95,
+    JSON.stringify(figures),
+  );
+  assert.ok(figures.rival <= 6, JSON.stringify(figures));
+});
+
+test('with σ known a released copy hits in its own order, and a wrong σ does not', () => {
+  const random = seededRandom(11);
+  const orders = [randomPermutation(64, random), randomPermutation(64, random)];
+  const sigma = new Map(orders.map((order, l) => [`g${l}`, order]));
+  assert.equal(hits(owner, permuted(quantised(owner, 8), orders), sigma), 128);
+  const wrong = new Map(orders.map((_, l) => [`g${l}`, randomPermutation(64, random)]));
+  assert.ok(hits(owner, permuted(owner, orders), wrong) <= 8);
 });
 
 test('alignment recovers permutation and scale after fine-tuning, pruning and int4', () => {
   const random = seededRandom(3);
   const orders = [randomPermutation(64, random), randomPermutation(64, random)];
-  const stolen = quantised(pruned(rescaled(permuted(tuned, orders), 0.5, random), 0.5), 4);
-  const found = alignTables(plan, table(owner), table(stolen), 1);
-  found.groups.forEach((group, l) => {
-    const right = group.assignment.filter((j, i) => j === orders[l]![i]).length;
-    console.log(group.id, right, group.similarity);
-  });
-  for (const [name, t] of found.aligned.tensors) {
-    let c = 0,
-      a = 0,
-      b = 0;
-    const r = owner.get(name)!.values;
-    for (let k = 0; k < r.length; k++) {
-      c += r[k]! * t.values[k]!;
-      a += r[k]! ** 2;
-      b += t.values[k]! ** 2;
-    }
-    console.log(name, c / Math.sqrt(a * b));
+  const right = (found: Alignment) =>
+    found.groups.map((group, l) => group.assignment.filter((j, i) => j === orders[l]![i]).length);
+  const thief = (spread: number) => quantised(pruned(rescaled(permuted(tuned, orders), spread, random), 0.5), 4);
+  assert.deepEqual(right(alignTables(plan, table(owner), table(thief(0)), 1)), [64, 64]);
+  assert.deepEqual(right(alignTables(plan, table(owner), table(thief(0.3)), 1)), [64, 64]);
+  // Rescaling by e^(0.5 N) in both layers before one scale of 15 levels per tensor leaves few values that are not 0.
+  const worst = alignTables(plan, table(owner), table(thief(0.5)), 1);
+  assert.ok(
+    right(worst).every((units) => units >= 45),
+    right(worst).join(),
+  );
+});
+
+test('alignment undoes scale and sign exactly where nothing else was done', () => {
+  const random = seededRandom(6);
+  const orders = [randomPermutation(64, random), randomPermutation(64, random)];
+  const found = alignTables(plan, table(owner), table(rescaled(permuted(owner, orders), 0.5, random)), 1);
+  for (const [name, { values }] of found.aligned.tensors) {
+    const worst = values.reduce((most, value, k) => Math.max(most, Math.abs(value - owner.get(name)!.values[k]!)), 0);
+    assert.ok(worst < 1e-9, `${name}: ${worst}`);
   }
+});
+
+test('where the activation is odd, flipped signs are found and undone', () => {
+  const odd = planGroups(denseModel(WIDTHS, 'any'));
+  const flip = (values: Float64Array, of: (k: number) => number) =>
+    values.map((value, k) => (of(k) % 3 === 0 ? -value : value));
+  const flipped: Dense = new Map(
+    [...owner].map(([name, { shape, values }]) => {
+      if (name === 'fc0.weight') return [name, { shape, values: flip(values, (k) => Math.floor(k / 8)) }];
+      if (name === 'fc0.bias') return [name, { shape, values: flip(values, (k) => k) }];
+      if (name === 'fc1.weight') return [name, { shape, values: flip(values, (k) => k % 64) }];
+      return [name, { shape, values }];
+    }),
+  );
+  const found = alignTables(odd, table(owner), table(flipped), 1);
+  assert.equal(found.groups[0]!.sign.filter((sign) => sign < 0).length, 22);
+  for (const [name, { values }] of found.aligned.tensors) {
+    assert.ok(
+      values.every((value, k) => Math.abs(value - owner.get(name)!.values[k]!) < 1e-9),
+      name,
+    );
+  }
+});
+
+test('an alignment is recomputed from its steps; a swapped pair or a missing step is refused', () => {
+  const random = seededRandom(3);
+  const orders = [randomPermutation(64, random), randomPermutation(64, random)];
+  const stolen = quantised(permuted(tuned, orders), 4);
+  const found = alignTables(plan, table(owner), table(stolen), 1);
   const again = checkAlignment(plan, table(owner), table(stolen), found.steps);
   assert.deepEqual(again.aligned, found.aligned);
+  const swapped = found.steps.map((step, k) => {
+    if (k !== 1) return step;
+    const assignment = Int32Array.from(step.assignment);
+    assignment[0] = step.assignment[1]!;
+    assignment[1] = step.assignment[0]!;
+    return { ...step, assignment };
+  });
+  assert.throws(() => checkAlignment(plan, table(owner), table(stolen), swapped), { code: 'ALIGNMENT_NOT_OPTIMAL' });
+  assert.throws(() => checkAlignment(plan, table(owner), table(stolen), found.steps.slice(1)), {
+    code: 'ALIGNMENT_STEPS',
+  });
+  assert.throws(() => checkAlignment(plan, table(owner), table(stolen), [...found.steps, found.steps[0]!]), {
+    code: 'ALIGNMENT_STEPS',
+  });
+});
+
+test('on zeros the solver returns no identity: expected agreement with the index is one unit', () => {
+  const zeros: Dense = new Map(
+    [...owner].map(([name, { shape, values }]) => [name, { shape, values: values.map(() => 0) }]),
+  );
+  let same = 0;
+  for (let seed = 0; seed < 40; seed++) {
+    const found = alignTables(plan, table(owner), table(zeros), seed);
+    same += found.groups[0]!.assignment.filter((j, i) => i === j).length;
+  }
+  assert.ok(same < 80, `${same} fixed points over 40 alignments`);
+  assert.equal(hits(zeros, zeros), 0);
+});
+
+test('duplicated rows, also at other scales, are one unit and a miss', () => {
+  const values = Float64Array.from(owner.get('fc0.weight')!.values);
+  const bias = Float64Array.from(owner.get('fc0.bias')!.values);
+  for (let k = 0; k < 8; k++) values[8 + k] = 3 * values[k]!;
+  bias[1] = 3 * bias[0]!;
+  const twice: Dense = new Map([
+    ...owner,
+    ['fc0.weight', { shape: [64, 8], values }],
+    ['fc0.bias', { shape: [64], values: bias }],
+  ]);
+  const [first] = matchUnits(plan, table(twice), table(twice));
+  assert.deepEqual([first!.f[0], first!.f[1], first!.f[2], first!.eligible], [-1, -1, 2, 63]);
+});
+
+test('a sampled plan reads the same units of both sides and still finds the copy', async () => {
+  const widths = [600, 3000, 2];
+  const wide = initialDense(widths, seededRandom(4));
+  const big = planGroups(denseModel(widths));
+  const sampled = samplePlan(big, sha256(utf8('seed')));
+  assert.equal(sampled.groups[0]!.size, 128);
+  assert.deepEqual(sampled.tensors.find(({ name }) => name === 'fc0.weight')!.shape, [128, 512]);
+  const load = (net: Dense) =>
+    loadTable(
+      {
+        tensors: new Map(
+          [...net].map(([name, { shape, values }]) => [
+            name,
+            {
+              shape,
+              read: async () => Float64Array.from(values),
+              readRows: async (rows: readonly number[]) => takePositions(values, shape, 0, rows),
+            },
+          ]),
+        ),
+        foldFactors: async () => null,
+      },
+      sampled,
+    );
+  const ours = await load(wide);
+  const count = (net: Awaited<ReturnType<typeof load>>) =>
+    matchUnits(sampled, ours, net).reduce((sum, match) => sum + countHits(match), 0);
+  assert.equal(count(await load(quantised(wide, 8))), 128);
+  assert.ok(count(await load(initialDense(widths, seededRandom(5)))) < 6);
+  assert.equal(samplePlan(plan, sha256(utf8('seed'))), plan, 'a small plan is not sampled');
 });
