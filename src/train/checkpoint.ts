@@ -4,7 +4,7 @@
  */
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { fromUtf8, inputError, parseStrictJson, utf8 } from '../base/index.js';
+import { fromUtf8, inputError, type Json, parseStrictJson, utf8 } from '../base/index.js';
 import type { FitProgress, FitResult } from './fit.js';
 
 /** At most every so many milliseconds: a checkpoint of a small net costs about one. */
@@ -30,15 +30,15 @@ export const noCheckpoint: Checkpoint = {
 
 type Entry = { readonly done: FitResult } | { readonly at: FitProgress };
 
-/** How an entry is written: arrays stand in the JSON as their length and follow in the same order. */
-function encode(entries: ReadonlyMap<string, Entry>, digest: string): Uint8Array {
+/** How entries are written: arrays stand in the JSON as their length and follow in the same order. */
+function encode(entries: ReadonlyMap<string, Entry>, digest: string, seed: number): Uint8Array {
   const arrays: Float32Array[] = [];
   const replacer = (_: string, value: unknown): unknown => {
     if (!(value instanceof Float32Array)) return value;
     arrays.push(value);
     return { floats: value.length };
   };
-  const head = utf8(`${JSON.stringify({ version: 1, digest, entries: [...entries] }, replacer)}\n`);
+  const head = utf8(`${JSON.stringify({ version: 1, seed, digest, entries: [...entries] }, replacer)}\n`);
   const size = arrays.reduce((sum, array) => sum + array.byteLength, 0);
   const out = new Uint8Array(head.length + size);
   out.set(head);
@@ -50,14 +50,37 @@ function encode(entries: ReadonlyMap<string, Entry>, digest: string): Uint8Array
   return out;
 }
 
-function decode(bytes: Uint8Array, digest: string, where: string): Map<string, Entry> {
+interface Head {
+  readonly seed: number;
+  readonly digest: string;
+  readonly entries: readonly Json[];
+}
+
+function headOf(bytes: Uint8Array, where: string): { readonly head: Head; readonly end: number } {
   const end = bytes.indexOf(LINE_FEED);
-  const head = parseStrictJson(fromUtf8(bytes.subarray(0, Math.max(0, end)), where), where) as {
-    version?: unknown;
-    digest?: unknown;
-    entries?: unknown;
-  };
-  if (head?.version !== 1 || !Array.isArray(head.entries)) throw damaged(where);
+  if (end === -1) throw damaged(where);
+  const head = parseStrictJson(fromUtf8(bytes.subarray(0, end), where), where) as Partial<Head> & { version?: Json };
+  if (head?.version !== 1 || !Array.isArray(head.entries) || !Number.isSafeInteger(head.seed)) throw damaged(where);
+  return { head: head as Head, end };
+}
+
+/** The seed of the training that this file holds, so that one whose seed was drawn can go on; null without a file. */
+export async function checkpointSeed(file: string): Promise<number | null> {
+  const bytes = await readOrNull(file);
+  return bytes === null ? null : headOf(bytes, file).head.seed;
+}
+
+async function readOrNull(file: string): Promise<Uint8Array | null> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function decode(bytes: Uint8Array, digest: string, where: string): Map<string, Entry> {
+  const { head, end } = headOf(bytes, where);
   if (head.digest !== digest) {
     throw inputError('TRAIN_CHECKPOINT_OTHER', 'this checkpoint belongs to another training', {
       where,
@@ -95,20 +118,15 @@ const damaged = (where: string) =>
  * @param digest of data and settings: another training's file is refused
  * @throws `TRAIN_CHECKPOINT_OTHER`, `TRAIN_CHECKPOINT_DAMAGED`
  */
-export async function openCheckpoint(file: string, digest: string): Promise<Checkpoint> {
-  const entries = await readFile(file).then(
-    (bytes) => decode(bytes, digest, file),
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return new Map<string, Entry>();
-      throw error;
-    },
-  );
+export async function openCheckpoint(file: string, digest: string, seed: number): Promise<Checkpoint> {
+  const bytes = await readOrNull(file);
+  const entries = bytes === null ? new Map<string, Entry>() : decode(bytes, digest, file);
   let written = 0;
   const write = async (): Promise<void> => {
     const temporary = `${file}.${process.pid}.tmp`;
     const handle = await open(temporary, 'w', 0o600);
     try {
-      await handle.writeFile(encode(entries, digest));
+      await handle.writeFile(encode(entries, digest, seed));
       await handle.sync();
     } finally {
       await handle.close();

@@ -112,8 +112,9 @@ async function readParquet(source: ByteSource): Promise<Table> {
     const writer = tableWriter(source.name, names);
     let row = 0;
     // Row group by row group, so that only one is held as values.
-    for (let start = 0; start < rows; ) {
-      const end = Math.min(rows, start + Math.max(1, Math.floor(250_000 / names.length)));
+    let start = 0;
+    for (const group of metadata.row_groups) {
+      const end = start + Number(group.num_rows);
       await parquetRead({
         file,
         metadata,

@@ -1,8 +1,8 @@
 /** A table in memory, column by column: numbers as float64, other texts as codes into a bounded dictionary. */
 import { inputError } from '../base/index.js';
 
-/** 16 million cells at 12 bytes stay under 200 MB, whatever the file says. */
-export const MAX_CELLS = 16_000_000;
+/** 8 million cells at 12 bytes, with room to grow while reading, stay under 200 MB, whatever the file says. */
+export const MAX_CELLS = 8_000_000;
 /** Wider tables are not plant data; the header alone must not exhaust memory. */
 export const MAX_COLUMNS = 4_096;
 /** Different texts kept per column; a column with more is an identifier or prose, and no input of a model. */

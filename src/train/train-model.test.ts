@@ -147,17 +147,26 @@ test('a training killed at any instant goes on from its checkpoint to the identi
   assert.ok(existsSync(checkpoint));
   const settings = { ...CHILD_SETTINGS, ...(await readTable(data)) };
   await assert.rejects(trainModel({ ...settings, seed: 13, checkpoint }), { code: 'TRAIN_CHECKPOINT_OTHER' });
-  let first = 0;
+  let resumedEpochs = 0;
+  let wholeEpochs = 0;
   const resumed = await trainModel({
     ...settings,
     checkpoint,
     progress: {
-      update: (done) => {
-        first ||= done;
+      update: () => {
+        resumedEpochs += 1;
       },
     },
   });
-  const whole = await trainModel(settings);
+  const whole = await trainModel({
+    ...settings,
+    progress: {
+      update: () => {
+        wholeEpochs += 1;
+      },
+    },
+  });
+  assert.ok(resumedEpochs + 400 <= wholeEpochs, `${resumedEpochs} of ${wholeEpochs} epochs after the kill`);
   assert.deepEqual(resumed.model, whole.model);
   assert.deepEqual(resumed.record.history, whole.record.history);
   assert.ok(!existsSync(checkpoint), 'a complete training leaves no checkpoint');

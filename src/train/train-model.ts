@@ -4,7 +4,7 @@ import { operationsOf, planNet } from '../compute/index.js';
 import type { Scalar } from '../record/index.js';
 import { candidatesFor, type NetChoice } from './candidates.js';
 import type { ModelCard } from './card.js';
-import { type Checkpoint, noCheckpoint, openCheckpoint } from './checkpoint.js';
+import { type Checkpoint, checkpointSeed, noCheckpoint, openCheckpoint } from './checkpoint.js';
 import { type CrossFit, classWeightsOf, crossFit, type FitChoice, type FitContext, finalFit } from './cross-fit.js';
 import { exportModel } from './export.js';
 import { cardWith, type Prepared, prepare, type TaskSettings } from './prepare.js';
@@ -16,7 +16,7 @@ export interface TrainSettings extends Omit<TaskSettings, 'seed'>, NetChoice, Pa
   readonly table: Table;
   /** SHA-256 of the file that the table was read from. */
   readonly sha256: string;
-  /** Not given: drawn at random and recorded. A popular seed makes strangers' models alike (docs/theory.md §6). */
+  /** Not given: the checkpoint's, else drawn at random and recorded. A popular seed makes strangers' models alike (docs/theory.md §6). */
   readonly seed?: number;
   /** File that keeps the state of the training; removed when it is complete. */
   readonly checkpoint?: string;
@@ -101,8 +101,8 @@ function choiceOf(settings: TrainSettings, data: Prepared, seed: number): FitCho
  */
 export async function trainModel(settings: TrainSettings): Promise<Trained> {
   const started = performance.now();
-  const seed = settings.seed ?? Buffer.from(secretBytes(6)).readUIntBE(0, 6);
-  // A drawn seed is part of the checkpoint's identity only when it was given: a resumed training takes the file's.
+  const held = settings.checkpoint === undefined ? null : await checkpointSeed(settings.checkpoint);
+  const seed = settings.seed ?? held ?? Buffer.from(secretBytes(6)).readUIntBE(0, 6);
   const data = prepare(settings.table, { ...settings, seed });
   const choice = choiceOf(settings, data, seed);
   const candidates = candidatesFor(data.input, data.outputs, settings);
@@ -182,7 +182,7 @@ function checkpointOf(settings: TrainSettings, choice: FitChoice, data: Prepared
     card: data.card as unknown as Json,
     training: rowsDigest(data.trainingRows),
   };
-  return openCheckpoint(settings.checkpoint, sha256Hex(canonicalBytes(identity)));
+  return openCheckpoint(settings.checkpoint, sha256Hex(canonicalBytes(identity)), choice.seed);
 }
 
 interface Outcome {
