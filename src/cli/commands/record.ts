@@ -47,7 +47,11 @@ with other facts corrects the earlier statement; nothing is deleted.`,
     },
     from: { type: 'string', value: 'FILE', help: 'facts in YAML; several documents are recorded all or nothing' },
     template: { type: 'boolean', help: 'print a facts file to fill in, for KIND' },
-    withdraw: { type: 'string', value: 'N|DIGEST', help: 'take back a statement; it stays in the log, and so does this' },
+    withdraw: {
+      type: 'string',
+      value: 'N|DIGEST',
+      help: 'take back a statement; it stays in the log, and so does this',
+    },
   },
   positionals: { names: ['KIND', 'PATH'], min: 0, max: 1000, choices: assetKinds },
   async run(call) {
