@@ -1,0 +1,54 @@
+/** The committed JSON Schema (2020-12) of each statement kind, `schemas/<kind>.v1.json`; opened predicates are held to it. */
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { environmentError, inputError, type Json } from '../base/index.js';
+
+/** `src/ledger` and `dist/ledger` both lie two folders below the package's root. */
+const FOLDER = new URL('../../schemas/', import.meta.url);
+
+const ajv = new Ajv2020({ allErrors: false, strict: true, allowUnionTypes: true, validateFormats: false });
+const compiled = new Map<string, ValidateFunction>();
+
+function schemaOf(kind: string): ValidateFunction {
+  const known = compiled.get(kind);
+  if (known !== undefined) return known;
+  const file = new URL(`${kind}.v1.json`, FOLDER);
+  if (!/^[a-z][a-z0-9-]*$/.test(kind) || !existsSync(file)) {
+    throw inputError('STATEMENT_KIND_UNKNOWN', 'there is no schema for this kind of statement', {
+      got: kind,
+      todo: 'a newer version may know it',
+    });
+  }
+  try {
+    const validate = ajv.compile(JSON.parse(readFileSync(file, 'utf8')) as object);
+    compiled.set(kind, validate);
+    return validate;
+  } catch (cause) {
+    throw environmentError('SCHEMA_BROKEN', 'a statement schema of this installation cannot be read', {
+      where: fileURLToPath(file),
+      cause,
+    });
+  }
+}
+
+/**
+ * Holds an opened predicate to its schema.
+ * @param complete false where fields are withheld: then missing members are no fault
+ * @throws `STATEMENT_KIND_UNKNOWN`, `STATEMENT_SCHEMA`
+ */
+export function checkPredicate(kind: string, predicate: Readonly<Record<string, Json>>, complete = true): void {
+  const validate = schemaOf(kind);
+  if (validate(predicate)) return;
+  const error = validate.errors?.[0];
+  if (
+    !complete &&
+    error?.instancePath === '' &&
+    ['required', 'dependentRequired', 'minProperties', 'anyOf', 'oneOf'].includes(error.keyword)
+  )
+    return;
+  throw inputError('STATEMENT_SCHEMA', `a ${kind} statement does not fit its schema`, {
+    expected: `${error?.message ?? 'the schema'} ${JSON.stringify(error?.params ?? {})}`,
+    where: `${kind}${error?.instancePath ?? ''}`,
+  });
+}
