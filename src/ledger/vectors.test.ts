@@ -102,7 +102,7 @@ test('the signed note of the specification', () => {
     code: 'NOTE_UNKNOWN_SIGNER',
   });
   for (const broken of ['no empty line\n', `a\tb\n\n${line}`, `a\n\n${line}x`, `a\n\n`, `a\n\n— x y\n`]) {
-    assert.throws(() => verifyNote(broken, [verifier], 'note'), /note/);
+    assert.throws(() => verifyNote(broken, [verifier], 'note'), { name: 'MunimentError' });
   }
 });
 
