@@ -64,6 +64,7 @@ describe('what is not a table is refused by name', () => {
       Uint8Array.from([...Buffer.from('PAR1'), 0xff, 0xff, 0xff, 0x7f, ...Buffer.from('PAR1')]),
       'TABLE_PARQUET_INVALID',
     ],
+    ['a line without end', 'x'.repeat(1_000_000), 'TABLE_HEADER'],
     ['too many columns', `${Array.from({ length: 5_000 }, (_, i) => `c${i}`).join(',')}\n`, 'TABLE_HEADER'],
   ];
   for (const [name, content, code] of bad) {

@@ -7,6 +7,8 @@ export const MAX_CELLS = 8_000_000;
 export const MAX_COLUMNS = 4_096;
 /** Different texts kept per column; a column with more is an identifier or prose, and no input of a model. */
 export const MAX_TEXTS = 10_000;
+/** Longer names are data, or a file without line ends. */
+export const MAX_NAME_LENGTH = 500;
 /** Longer cells are refused: a misplaced quote swallows the rest of a file. */
 export const MAX_CELL_LENGTH = 100_000;
 
@@ -40,10 +42,11 @@ export interface TableWriter {
 /** @throws `TABLE_HEADER`, `TABLE_ROW`, `TABLE_TOO_LARGE`, `TABLE_EMPTY` */
 export function tableWriter(name: string, header: readonly string[]): TableWriter {
   const names = header.map((text) => text.trim());
-  if (names.length === 0 || names.length > MAX_COLUMNS) {
+  const long = names.find((text) => text.length > MAX_NAME_LENGTH);
+  if (names.length === 0 || names.length > MAX_COLUMNS || long !== undefined) {
     throw inputError('TABLE_HEADER', 'this is not a table with named columns', {
-      expected: `1 to ${MAX_COLUMNS} columns`,
-      got: `${names.length}`,
+      expected: `1 to ${MAX_COLUMNS} columns with names of at most ${MAX_NAME_LENGTH} characters`,
+      got: long === undefined ? `${names.length} columns` : `${long.slice(0, 40)}…`,
       where: name,
     });
   }
