@@ -183,18 +183,22 @@ export function strictArgmax(matrix: Float64Array, units: number): Int32Array {
   return out;
 }
 
-/** Units of the reference that no other unit equals up to scale, and that are not zero. */
+/** Units of the reference up to scale, zero rows apart: duplicates count once. Directions are compared at 1e-6. */
 function distinctUnits(parts: readonly UnitRows[], units: number): number {
-  const seen = new Map<string, number>();
+  const seen = new Set<string>();
   const normed = parts.map((part) => ({ ...unitNorm(part), width: part.width }));
   for (let unit = 0; unit < units; unit++) {
     if (normed.every((part) => part.alive[unit] === 0)) continue;
-    const key = normed
-      .map((part) =>
-        Array.from(part.values.subarray(unit * part.width, (unit + 1) * part.width), (x) => x.toPrecision(7)).join(),
-      )
-      .join(';');
-    seen.set(key, (seen.get(key) ?? 0) + 1);
+    let low = 0x811c9dc5;
+    let high = 0x9e3779b9;
+    for (const { values, width } of normed) {
+      for (let k = unit * width; k < (unit + 1) * width; k++) {
+        const rounded = Math.round(values[k]! * 1e6);
+        low = Math.imul(low ^ rounded, 0x01000193);
+        high = Math.imul(high ^ (rounded + k - unit * width), 0x85ebca6b) ^ (high >>> 15);
+      }
+    }
+    seen.add(`${low} ${high}`);
   }
   return seen.size;
 }

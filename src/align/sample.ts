@@ -13,8 +13,8 @@ const MAX_PRODUCTS = 2 ** 28;
 const MAX_READ = 2 ** 22;
 /** Units of a sampled group: 1/128! is 1e-215, beyond any key's entropy. */
 const UNITS = 128;
-/** Columns of a sampled row: chance cosines have s.d. 1/√512 = 0.04. */
-const COLUMNS = 512;
+/** Columns of a sampled row: chance cosines have s.d. 1/√256 = 0.06. */
+const COLUMNS = 256;
 
 const product = (sizes: readonly number[]): number => sizes.reduce((all, size) => all * size, 1);
 

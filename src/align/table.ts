@@ -24,7 +24,11 @@ export interface Loadable {
 export interface LoadableTensor {
   readonly shape: readonly number[];
   read(): Promise<Float64Array>;
-  readRows(rows: readonly number[]): Promise<Float64Array>;
+  /**
+   * Whole rows of axis 0; or, where the reader can, of each row only positions [start, end) of axis 1.
+   * A reader that cannot gives whole rows.
+   */
+  readRows(rows: readonly number[], columns?: readonly [start: number, end: number]): Promise<Float64Array>;
 }
 
 /** A tensor of more elements than this is refused whole; the plan must be sampled first. 2^26 float64 are 512 MB. */
@@ -71,7 +75,7 @@ async function readPlanned(
   }
   const rows = select?.[0] ?? null;
   const read = rows === null ? full : [rows.length, ...tensor.shape.slice(1)];
-  const elements = read.reduce((all, size) => all * size, 1);
+  const elements = product(read);
   if (elements > MAX_TABLE_ELEMENTS) {
     throw inputError('TABLE_TOO_LARGE', 'a tensor is too large to be read whole', {
       expected: `at most ${MAX_TABLE_ELEMENTS} elements`,
@@ -79,15 +83,28 @@ async function readPlanned(
       where: stored,
     });
   }
-  let values = rows === null ? await tensor.read() : await tensor.readRows(rows);
+  const run = rows === null ? null : contiguous(select?.[1] ?? null);
+  let values = rows === null ? await tensor.read() : await tensor.readRows(rows, ...(run === null ? [] : [run]));
   let at: readonly number[] = rows === null ? tensor.shape : [rows.length, ...tensor.shape.slice(1)];
-  for (let axis = 1; axis < shape.length; axis++) {
+  const narrow = run === null ? at : at.map((size, axis) => (axis === 1 ? run[1] - run[0] : size));
+  const isNarrow = run !== null && values.length === product(narrow) && values.length < product(at);
+  if (isNarrow) at = narrow;
+  for (let axis = isNarrow ? 2 : 1; axis < shape.length; axis++) {
     const chosen = select?.[axis] ?? null;
     if (chosen === null) continue;
     values = takePositions(values, at, axis, chosen);
     at = at.map((size, a) => (a === axis ? chosen.length : size));
   }
   return values;
+}
+
+const product = (sizes: readonly number[]): number => sizes.reduce((all, size) => all * size, 1);
+
+/** [start, end) where the positions are one run. */
+function contiguous(positions: readonly number[] | null): readonly [number, number] | null {
+  if (positions === null || positions.length === 0) return null;
+  const start = positions[0]!;
+  return positions.every((position, k) => position === start + k) ? [start, start + positions.length] : null;
 }
 
 const maximum = (values: readonly number[]): number => values.reduce((most, value) => Math.max(most, value), -1);

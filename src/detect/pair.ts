@@ -1,6 +1,6 @@
 /** Which tensor of one model is compared with which of the other, and the plan over the pairs. */
 import { type PlanTensor, planGroups, type TestPlan } from '../align/index.js';
-import { elementsOf, type Subject } from './subject.js';
+import { elementsOf, learnedElements, type Subject } from './subject.js';
 
 export interface Pairing {
   /** Reference name → suspect name. */
@@ -147,7 +147,7 @@ function mismatch(tensor: PlanTensor, other: readonly number[]): string | null {
 
 /** Share of the larger model's learned parameters that the plan's tensors, and others paired, hold. */
 export function sharePaired(reference: Subject, suspect: Subject, names: Iterable<string>): number {
-  const total = Math.max(learned(reference), learned(suspect));
+  const total = Math.max(learnedElements(reference), learnedElements(suspect));
   let sum = 0;
   for (const name of names) {
     const tensor = reference.tensors.get(name);
@@ -155,8 +155,3 @@ export function sharePaired(reference: Subject, suspect: Subject, names: Iterabl
   }
   return total === 0 ? 0 : Math.min(1, sum / total);
 }
-
-const learned = (subject: Subject): number =>
-  [...subject.tensors.values()]
-    .filter((tensor) => tensor.nature.kind === 'learned')
-    .reduce((sum, tensor) => sum + elementsOf(tensor.shape), 0);

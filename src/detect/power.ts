@@ -3,8 +3,8 @@
  * suspect. Only where all are found in every trial may a comparison say `no-evidence` (theory §11).
  */
 import { countHits, matchGroup, type TestPlan, testedGroups, type WeightTable } from '../align/index.js';
-import { seededRandom } from '../base/index.js';
 import { clopperPearson, log10PooledHits } from '../stats/index.js';
+import { mersenneTwister } from './mersenne.js';
 import { NAMED_TWEAKS, type NamedTweak, tweakTable } from './tweaks.js';
 
 export const TRIALS = 20;
@@ -29,12 +29,13 @@ export function showPower(plan: TestPlan, reference: WeightTable, level: number)
 /** One trial: tweak, match, pool, as for a suspect. Group by group, stopping once the tail over all groups is passed. */
 function found(plan: TestPlan, reference: WeightTable, tweak: NamedTweak, trial: number, level: number): boolean {
   const groups = testedGroups(plan);
-  const random = seededRandom(trial, `power ${tweak}`);
+  const next = mersenneTwister(1 + trial * NAMED_TWEAKS.length + NAMED_TWEAKS.indexOf(tweak));
+  const uniform = () => next() / 4294967296;
   let hits = 0;
   for (const group of groups) {
     const speaking = plan.tensors.filter((tensor) => tensor.group === group.id).map((tensor) => tensor.name);
     const own = { tensors: new Map([...reference.tensors].filter(([name]) => speaking.includes(name))) };
-    const copy = tweakTable(own, tweak, random);
+    const copy = tweakTable(own, tweak, uniform);
     hits += countHits(matchGroup(plan, group, reference, copy, new Map()));
     // Further groups only add hits, so the answer can no longer change.
     if (log10PooledHits(hits, groups.length) <= level) return true;

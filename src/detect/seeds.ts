@@ -13,7 +13,7 @@ import {
 import { seededRandom } from '../base/index.js';
 import { torchUniform } from './mersenne.js';
 import { orderStatistic } from './order.js';
-import { elementsOf, type Subject } from './subject.js';
+import { elementsOf, learnedElements, type Subject } from './subject.js';
 
 /** Seeds of tutorials, examples and habit. */
 export const POPULAR_SEEDS: readonly number[] = [
@@ -24,15 +24,18 @@ export const POPULAR_SEEDS: readonly number[] = [
 
 export interface Framework {
   readonly name: string;
+  /** Models of more parameters cannot come from it. */
+  readonly mostParameters: number;
   /** Uniform on (0, 1), one draw a value, weights then bias per layer from the input. */
   uniform(seed: number): () => number;
 }
 
 /** Initialisers that draw U(±1/√fan-in), weight then bias, layer after layer. */
 export const FRAMEWORKS: readonly Framework[] = [
-  { name: 'PyTorch (nn.Linear, nn.Conv default)', uniform: torchUniform },
+  { name: 'PyTorch (nn.Linear, nn.Conv default)', mostParameters: Number.POSITIVE_INFINITY, uniform: torchUniform },
   {
     name: 'Muniment train',
+    mostParameters: 2 ** 24,
     uniform: (seed) => {
       const stream = seededRandom(seed, 'initialise');
       return () => stream.unit();
@@ -40,8 +43,8 @@ export const FRAMEWORKS: readonly Framework[] = [
   },
 ];
 
-/** Draws regenerated per seed: enough for the first layers of a small net, or 32 rows of a wide one. */
-const MAX_DRAWS = 2 ** 18;
+/** Draws regenerated per seed: enough for the first layers of a small net, or 16 rows of a wide one. */
+const MAX_DRAWS = 2 ** 17;
 /** Units compared per group: 1/32! is 1e-35. */
 const MAX_UNITS = 64;
 /** A start is recognised at this level over all seeds and frameworks tried. */
@@ -70,7 +73,9 @@ export async function sharedSeed(
   const theirs = await startOf(plan, suspect, (name) => names.get(name) ?? name);
   if (ours === null || theirs === null) return null;
   const level = LEVEL - Math.log10(seeds.length * frameworks.length);
+  const parameters = Math.max(learnedElements(reference), learnedElements(suspect));
   for (const framework of frameworks) {
+    if (parameters > framework.mostParameters) continue;
     for (const seed of seeds) {
       const first = orderStatistic(ours.plan, regenerate(ours, framework, seed), ours.table).log10p;
       if (first > level) continue;

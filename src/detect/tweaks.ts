@@ -1,6 +1,8 @@
 /** The tweaks against which power is shown, applied to a weight table. Each trial drifts first, as a copy in use would. */
 import type { TableTensor, WeightTable } from '../align/index.js';
-import type { RandomStream } from '../base/index.js';
+
+/** Uniform on [0, 1). */
+export type Uniform = () => number;
 
 export type NamedTweak = 'int8' | 'int4' | 'prune 50 %' | 'noise 30 %';
 
@@ -10,10 +12,10 @@ export const NAMED_TWEAKS: readonly NamedTweak[] = ['int8', 'int4', 'prune 50 %'
 const DRIFT = 0.05;
 
 /** A tweaked copy of a reference. Vectors (biases) keep their precision, as quantisers and pruners leave them. */
-export function tweakTable(table: WeightTable, tweak: NamedTweak, random: RandomStream): WeightTable {
+export function tweakTable(table: WeightTable, tweak: NamedTweak, uniform: Uniform): WeightTable {
   const tensors = new Map<string, TableTensor>();
   for (const [name, { shape, values }] of table.tensors) {
-    const drifted = addNoise(values, tweak === 'noise 30 %' ? 0.3 : DRIFT, random);
+    const drifted = addNoise(values, tweak === 'noise 30 %' ? 0.3 : DRIFT, uniform);
     tensors.set(name, { shape, values: shape.length < 2 ? drifted : applyTweak(drifted, tweak) });
   }
   return { tensors };
@@ -45,13 +47,17 @@ export function prune(values: Float64Array, share: number): Float64Array {
   return values.map((value) => (Math.abs(value) < cut ? 0 : value));
 }
 
-/** Gaussian noise of the given share of the tensor's root mean square. */
-export function addNoise(values: Float64Array, share: number, random: RandomStream): Float64Array {
+/** Gaussian noise of the given share of the tensor's root mean square, by Box and Muller's pairs. */
+export function addNoise(values: Float64Array, share: number, uniform: Uniform): Float64Array {
   let square = 0;
   for (const value of values) square += value * value;
   const size = share * Math.sqrt(square / Math.max(1, values.length));
-  return values.map((value) => value + size * gaussian(random));
+  const out = Float64Array.from(values);
+  for (let k = 0; k < out.length; k += 2) {
+    const radius = size * Math.sqrt(-2 * Math.log(1 - uniform()));
+    const angle = 2 * Math.PI * uniform();
+    out[k] = out[k]! + radius * Math.cos(angle);
+    if (k + 1 < out.length) out[k + 1] = out[k + 1]! + radius * Math.sin(angle);
+  }
+  return out;
 }
-
-const gaussian = (random: RandomStream): number =>
-  Math.sqrt(-2 * Math.log(random.unit())) * Math.cos(2 * Math.PI * random.unit());

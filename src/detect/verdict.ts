@@ -92,9 +92,11 @@ function component(facts: Facts): Decision {
 
 function agreement(facts: Facts): Decision {
   const { tested, identical } = facts;
-  const same = new Set(identical.map(({ tensor }) => tensor));
-  const rest = orderStatistic(withoutTensors(tested.plan, same), tested.ours, tested.theirs);
-  if (identical.length > 0 && rest.log10p > CONDITIONAL_LEVEL && equalShare(facts) < 0.5) return component(facts);
+  if (identical.length > 0 && equalShare(facts) < 0.5) {
+    const same = new Set(identical.map(({ tensor }) => tensor));
+    const rest = orderStatistic(withoutTensors(tested.plan, same), tested.ours, tested.theirs);
+    if (rest.log10p > CONDITIONAL_LEVEL) return component(facts);
+  }
   const { hits, n, log10p } = tested.order;
   return {
     verdict: 'related',
