@@ -12,6 +12,11 @@ export interface Registered {
 
 export const registry: readonly Registered[] = [
   {
+    name: 'predict',
+    summary: 'let a trained model answer for a table',
+    load: () => import('./commands/predict.js'),
+  },
+  {
     name: 'completion',
     summary: 'print shell completion for bash, zsh or fish',
     load: () => import('./commands/completion.js'),

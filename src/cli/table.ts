@@ -7,7 +7,12 @@ export function table(rows: readonly (readonly string[])[], widest = 48): string
     Math.min(widest, Math.max(...rows.map((row) => [...(row[column] ?? '')].length))),
   );
   return rows
-    .map((row) => row.map((cell, column) => fit(cell, widths[column]!, column === row.length - 1)).join('  ').trimEnd())
+    .map((row) =>
+      row
+        .map((cell, column) => fit(cell, widths[column]!, column === row.length - 1))
+        .join('  ')
+        .trimEnd(),
+    )
     .join('\n');
 }
 
