@@ -19,6 +19,7 @@ import {
   denseModel,
   initialDense,
   permuted,
+  plain,
   pruned,
   quantised,
   rescaled,
@@ -210,4 +211,39 @@ test('a sampled plan reads the same units of both sides and still finds the copy
   assert.equal(count(await load(quantised(wide, 8))), 128);
   assert.ok(count(await load(initialDense(widths, seededRandom(5)))) < 6);
   assert.equal(samplePlan(plan, sha256(utf8('seed'))), plan, 'a small plan is not sampled');
+});
+
+test('where one group lies on both axes of everything, sorted rows speak and diagonals do not', () => {
+  const model = (seed: number, diagonal: number) => {
+    const random = seededRandom(seed, 'square');
+    const values = Float64Array.from(
+      { length: 96 * 96 },
+      (_, k) => (k % 97 === 0 ? diagonal : 0) + random.unit() - 0.5,
+    );
+    return new Map([['w.weight', { shape: [96, 96], values }]]);
+  };
+  const group = {
+    id: 'g',
+    size: 96,
+    vouched: 'names' as const,
+    incoming: [plain('w.weight', 0)],
+    outgoing: [plain('w.weight', 1)],
+    scaling: 'positive' as const,
+    label: 'square',
+  };
+  const square = planGroups({
+    groups: [group],
+    tensors: new Map([
+      ['w.weight', { shape: [96, 96], role: 'weight' as const, nature: { kind: 'learned' as const } }],
+    ]),
+  });
+  const count = (a: Dense, b: Dense) =>
+    matchUnits(square, table(a), table(b)).reduce((sum, match) => sum + countHits(match), 0);
+  const whole = model(1, 0);
+  assert.equal(square.tensors[0]!.use, 'invariant');
+  assert.equal(count(whole, quantised(whole, 8)), 96);
+  assert.ok(count(whole, quantised(whole, 4)) > 40);
+  assert.ok(count(whole, model(2, 0)) <= 6);
+  // Strong diagonals, as after an identity start, carry no index.
+  assert.ok(count(model(3, 5), model(4, 5)) <= 6);
 });

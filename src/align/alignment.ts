@@ -132,8 +132,15 @@ function walk(plan: TestPlan, reference: WeightTable, suspect: WeightTable, solv
       const tensors = plan.tensors.filter((tensor) =>
         pass === 0 ? tensor.group === group.id : tensor.axes.some((axis) => axis.group === group.id),
       );
-      const ours = groupParts(tensors, group, reference, (_, table) => table.values);
-      const theirs = groupParts(tensors, group, suspect, (tensor, table, along) => undo(tensor, table, state, along));
+      const how = pass === 0 ? 'sorted' : 'as values';
+      const ours = groupParts(tensors, group, reference, (_, table) => table.values, how);
+      const theirs = groupParts(
+        tensors,
+        group,
+        suspect,
+        (tensor, table, along) => undo(tensor, table, state, along),
+        how,
+      );
       const similarity = scores(theirs, ours, group.size);
       const { assignment, u, v } = solve(costs(similarity, group), group.size, { pass, group: group.id });
       state.set(group.id, settle(group, similarity, assignment, theirs, ours));
@@ -208,6 +215,7 @@ function scales(
   for (let i = 0; i < units; i++) {
     let weight = 0;
     for (let p = 0; p < theirs.length; p++) {
+      if (theirs[p]!.side === 'invariant') continue;
       const width = theirs[p]!.width;
       const ratio = regression(theirs[p]!, i, ours[p]!, assignment[i]!);
       if (!(ratio > 0 && ratio < Number.POSITIVE_INFINITY)) continue;

@@ -2,6 +2,7 @@
  * The matching rule f of the order test: for each unit of the suspect, the unit of the reference that it points at.
  * Plain float64 in a fixed order of summation, so that a verifier gets the same hits (docs/theory.md §2, §12).
  */
+import { sortedRows } from './invariants.js';
 import type { PlanAxis, PlanGroup, PlanTensor, TestPlan } from './plan.js';
 import type { TableTensor, WeightTable } from './table.js';
 import { carryUnits, type UnitRows, unitRows } from './units.js';
@@ -65,7 +66,7 @@ function carried(
 }
 
 export interface UnitPart extends UnitRows {
-  readonly side: 'in' | 'out';
+  readonly side: 'in' | 'out' | 'invariant';
 }
 
 /**
@@ -77,10 +78,12 @@ export function groupParts(
   group: PlanGroup,
   table: WeightTable,
   values: (tensor: PlanTensor, table: TableTensor, along: PlanAxis) => Float64Array,
+  invariants: 'sorted' | 'as values' = 'sorted',
 ): UnitPart[] {
   const parts: UnitPart[] = [];
+  const direct = tensors.filter((tensor) => tensor.use !== 'invariant' || invariants === 'as values');
   for (const side of ['in', 'out'] as const) {
-    const pieces = tensors.flatMap((tensor) => {
+    const pieces = direct.flatMap((tensor) => {
       const axes = tensor.axes.filter((axis) => axis.group === group.id && axis.side === side);
       const stored = table.tensors.get(tensor.name);
       if (axes.length === 0 || stored === undefined) return [];
@@ -90,7 +93,20 @@ export function groupParts(
     });
     if (pieces.length > 0) parts.push({ side, ...joinRows(pieces, group.size) });
   }
+  if (invariants === 'sorted') parts.push(...invariantParts(tensors, group, table));
   return parts;
+}
+
+function invariantParts(tensors: readonly PlanTensor[], group: PlanGroup, table: WeightTable): UnitPart[] {
+  return tensors.flatMap((tensor) => {
+    const stored = table.tensors.get(tensor.name);
+    if (tensor.use !== 'invariant' || tensor.group !== group.id || stored === undefined) return [];
+    return tensor.axes.map(({ axis, segments }): UnitPart => {
+      const rows = unitRows(stored.values, tensor.shape, axis, segments, group.size);
+      const slices = segments.reduce((sum, segment) => sum + segment.repeat, 0);
+      return { side: 'invariant', ...sortedRows(rows, slices) };
+    });
+  });
 }
 
 function joinRows(pieces: readonly UnitRows[], rows: number): UnitRows {

@@ -31,6 +31,8 @@ export interface PlanTensor {
   readonly axes: readonly PlanAxis[];
   /** The later of its groups: the only one it speaks for in the order test (docs/theory.md §3). Null: none. */
   readonly group: string | null;
+  /** `invariant`: one group lies on two axes, so only what no permutation changes may speak (sorted rows; §2). */
+  readonly use?: 'invariant';
   /** Positions to read along each axis of the stored tensor, where the plan was sampled; null reads all. */
   readonly select: readonly (readonly number[] | null)[] | null;
   /** Shape before sampling. */
@@ -58,8 +60,8 @@ export interface TestPlan {
 /**
  * Plans the order test, and the alignment, of everything learned that lies on a unit group.
  *
- * A tensor speaks only for the later of its groups; constants and tensors with one group on two axes
- * (which align with themselves through their diagonal, docs/theory.md §2) speak for none.
+ * A tensor speaks only for the later of its groups; constants speak for none. A tensor with one group on two
+ * axes would align with itself through its diagonal (docs/theory.md §2): at most its permutation invariants speak.
  * @param keep further names to leave out give false, e.g. poisoned tensors
  */
 export function planGroups(model: Plannable, keep: (tensor: string) => string | null = () => null): TestPlan {
@@ -76,10 +78,18 @@ export function planGroups(model: Plannable, keep: (tensor: string) => string | 
     }
     const ids = axes.map((axis) => axis.group);
     const twice = new Set(ids).size < ids.length;
-    if (twice) leftOut.push({ tensor: name, reason: 'one unit group on both axes: it would align with itself' });
     const later = ids.reduce((best, id) => (order.get(id)! > order.get(best)! ? id : best), ids[0]!);
-    tensors.push({ name, shape: tensor.shape, axes, group: twice ? null : later, select: null, full: tensor.shape });
+    tensors.push({
+      name,
+      shape: tensor.shape,
+      axes,
+      group: later,
+      ...(twice ? { use: 'invariant' as const } : {}),
+      select: null,
+      full: tensor.shape,
+    });
   }
+  silenceInvariants(tensors, leftOut);
   const spoken = new Set(tensors.map((tensor) => tensor.group));
   const used = new Set(tensors.flatMap((tensor) => tensor.axes.map((axis) => axis.group)));
   const groups = model.groups
@@ -97,6 +107,21 @@ export function planGroups(model: Plannable, keep: (tensor: string) => string | 
 
 /** The groups that count in the pooled tail: G of docs/theory.md §3. */
 export const testedGroups = (plan: TestPlan): readonly PlanGroup[] => plan.groups.filter((group) => group.tested);
+
+/**
+ * Invariants say less than values: they speak where their group has nothing else, and only where no other group lies on
+ * the tensor (whose order they would need).
+ */
+function silenceInvariants(tensors: PlanTensor[], leftOut: { tensor: string; reason: string }[]): void {
+  const direct = new Set(tensors.filter((tensor) => tensor.use !== 'invariant').map((tensor) => tensor.group));
+  tensors.forEach((tensor, k) => {
+    if (tensor.use !== 'invariant') return;
+    const single = new Set(tensor.axes.map((axis) => axis.group)).size === 1;
+    if (!direct.has(tensor.group) && single) return;
+    leftOut.push({ tensor: tensor.name, reason: 'one unit group on both axes: it would align with itself' });
+    tensors[k] = { ...tensor, group: null };
+  });
+}
 
 function axesOf(groups: readonly UnitGroup[], tensor: string): PlanAxis[] {
   const axes: PlanAxis[] = [];

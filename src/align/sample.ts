@@ -16,6 +16,9 @@ const UNITS = 128;
 /** Columns of a sampled row: chance cosines have s.d. 1/√256 = 0.06. */
 const COLUMNS = 256;
 
+/** Elements of whole rows read for the invariants of one group: two tensors of 8,192 columns. */
+const MAX_WHOLE_ROWS = 2 ** 21;
+
 const product = (sizes: readonly number[]): number => sizes.reduce((all, size) => all * size, 1);
 
 /** True where the plan as it stands would read or compute too much. */
@@ -49,9 +52,16 @@ export function samplePlan(plan: TestPlan, seed: Uint8Array): TestPlan {
     if (!isLarge(plan, group)) continue;
     units.set(group.id, drawSorted(group.size, Math.min(UNITS, group.size), seed, group.id));
   }
+  const wholeRows = new Map<string, number>();
   const tensors = plan.tensors.flatMap((tensor) => {
     const own = tensor.axes.find((axis) => axis.group === tensor.group);
     if (own === undefined) return drop(tensor, 'not sampled: it speaks for no unit group') ?? [];
+    if (tensor.use === 'invariant' && own.axis === 0 && units.has(own.group)) {
+      const read =
+        (wholeRows.get(own.group) ?? 0) + (units.get(own.group)!.length * product(tensor.shape)) / tensor.shape[0]!;
+      if (read > MAX_WHOLE_ROWS) return drop(tensor, 'not sampled: others of its group say as much') ?? [];
+      wholeRows.set(own.group, read);
+    }
     const chosen = units.get(own.group) ?? null;
     if (own.axis !== 0 && product(tensor.shape) > MAX_READ) {
       return drop(tensor, 'not sampled: its units lie along columns, which would read it whole') ?? [];
@@ -72,7 +82,8 @@ function sampleTensor(
 ): PlanTensor {
   const select = tensor.shape.map((size, axis): readonly number[] | null => {
     if (axis === own.axis) return chosen === null ? null : chosen.flatMap((unit) => unitPositions(own.segments, unit));
-    if (chosen === null || axis === 0 || size <= COLUMNS) return null;
+    // Sorted rows are invariant only when whole.
+    if (chosen === null || axis === 0 || size <= COLUMNS || tensor.use === 'invariant') return null;
     const start = keyedStream(sha256(seed, utf8(`columns ${tensor.name} ${axis}`))).below(size - COLUMNS + 1);
     return Array.from({ length: COLUMNS }, (_, k) => start + k);
   });

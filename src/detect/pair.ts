@@ -118,6 +118,10 @@ export function cropPlan(plan: TestPlan, otherShape: (tensor: string) => readonl
       return own === undefined ? null : Array.from({ length: size.get(own.group)! }, (_, unit) => unit);
     });
     if (axes.length === 0) return [tensor];
+    if (tensor.use === 'invariant') {
+      leftOut.push({ tensor: tensor.name, reason: 'widths differ, so sorted rows cannot be compared' });
+      return [];
+    }
     const shape = tensor.shape.map((length, axis) => select[axis]?.length ?? length);
     return [{ ...tensor, shape, select }];
   });

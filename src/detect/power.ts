@@ -30,7 +30,7 @@ export function showPower(plan: TestPlan, reference: WeightTable, level: number)
 function found(plan: TestPlan, reference: WeightTable, tweak: NamedTweak, trial: number, level: number): boolean {
   const groups = testedGroups(plan);
   const next = mersenneTwister(1 + trial * NAMED_TWEAKS.length + NAMED_TWEAKS.indexOf(tweak));
-  const uniform = () => next() / 4294967296;
+  const uniform = () => (next() + 0.5) / 4294967296;
   let hits = 0;
   for (const group of groups) {
     const speaking = plan.tensors.filter((tensor) => tensor.group === group.id).map((tensor) => tensor.name);

@@ -1,7 +1,7 @@
 /** The tweaks against which power is shown, applied to a weight table. Each trial drifts first, as a copy in use would. */
 import type { TableTensor, WeightTable } from '../align/index.js';
 
-/** Uniform on [0, 1). */
+/** Uniform on (0, 1). */
 export type Uniform = () => number;
 
 export type NamedTweak = 'int8' | 'int4' | 'prune 50 %' | 'noise 30 %';
@@ -54,7 +54,7 @@ export function addNoise(values: Float64Array, share: number, uniform: Uniform):
   const size = share * Math.sqrt(square / Math.max(1, values.length));
   const out = Float64Array.from(values);
   for (let k = 0; k < out.length; k += 2) {
-    const radius = size * Math.sqrt(-2 * Math.log(1 - uniform()));
+    const radius = size * Math.sqrt(-2 * Math.log(uniform()));
     const angle = 2 * Math.PI * uniform();
     out[k] = out[k]! + radius * Math.cos(angle);
     if (k + 1 < out.length) out[k + 1] = out[k + 1]! + radius * Math.sin(angle);
