@@ -1,0 +1,25 @@
+/** ESS signing-certificate-v2 (RFC 5035 §3): the signer names its own certificate by hash. */
+import { AsnArray, AsnProp, AsnPropTypes, AsnType, AsnTypeTypes, OctetString } from '@peculiar/asn1-schema';
+import { AlgorithmIdentifier } from '@peculiar/asn1-x509';
+
+export class ESSCertIDv2 {
+  /** Absent means SHA-256. */
+  hashAlgorithm?: AlgorithmIdentifier;
+  certHash: OctetString = new OctetString();
+  issuerSerial?: ArrayBuffer;
+}
+AsnType({ type: AsnTypeTypes.Sequence })(ESSCertIDv2);
+AsnProp({ type: AlgorithmIdentifier, optional: true })(ESSCertIDv2.prototype, 'hashAlgorithm');
+AsnProp({ type: OctetString })(ESSCertIDv2.prototype, 'certHash');
+AsnProp({ type: AsnPropTypes.Any, optional: true })(ESSCertIDv2.prototype, 'issuerSerial');
+
+class ESSCertIDs extends AsnArray<ESSCertIDv2> {}
+AsnType({ type: AsnTypeTypes.Sequence, itemType: ESSCertIDv2 })(ESSCertIDs);
+
+export class SigningCertificateV2 {
+  certs: ESSCertIDs = new ESSCertIDs();
+  policies?: ArrayBuffer;
+}
+AsnType({ type: AsnTypeTypes.Sequence })(SigningCertificateV2);
+AsnProp({ type: ESSCertIDs })(SigningCertificateV2.prototype, 'certs');
+AsnProp({ type: AsnPropTypes.Any, optional: true })(SigningCertificateV2.prototype, 'policies');
