@@ -2,9 +2,18 @@
  * The two exact lines. Pure functions of two weight tables, the committed plan and the opened keys, in plain float64
  * with a fixed order of summation: an opened bundle gives the same figures as the room did (docs/theory.md §12).
  */
-import { type Alignment, countHits, matchGroup, type WeightTable } from '../align/index.js';
-import { deviation, eachMarkedRow, groupOrders, type OpenedKeys, type ReleasePlan } from '../mark/index.js';
+import {
+  type AlignedGroup,
+  type Alignment,
+  carryUnits,
+  countHits,
+  matchGroup,
+  type PlanTensor,
+  type WeightTable,
+} from '../align/index.js';
+import { eachMarkedRow, groupOrders, type OpenedKeys, type ReleasePlan } from '../mark/index.js';
 import { cappedByEntropy, log10NormalTail, log10PooledHits } from '../stats/index.js';
+import { direction } from './direction.js';
 import type { EvidenceLine } from './types.js';
 
 export interface ExactInput {
@@ -14,8 +23,27 @@ export interface ExactInput {
   readonly suspect: WeightTable;
   /** All batches, or one. */
   readonly keys: OpenedKeys;
-  /** Of the suspect to the reference, made without any key. */
-  readonly alignment: Alignment;
+  /** Of the suspect to the reference, made without any key; null where the model is too large to be aligned: then the mark is not read. */
+  readonly alignment: Alignment | null;
+}
+
+/**
+ * Both tables without what one of them lacks, or holds NaN or an infinity in: every test and alignment runs on these.
+ * The plan stays whole, so groups that can no longer be tested still count in the bound.
+ */
+export function commonTables(
+  reference: WeightTable,
+  suspect: WeightTable,
+): { reference: WeightTable; suspect: WeightTable } {
+  const finite = (values: Float64Array): boolean => values.every((value) => Number.isFinite(value));
+  const names = [...reference.tensors].flatMap(([name, { values }]) => {
+    const theirs = suspect.tensors.get(name)?.values;
+    return theirs?.length === values.length && finite(theirs) && finite(values) ? [name] : [];
+  });
+  const only = (table: WeightTable): WeightTable => ({
+    tensors: new Map(names.map((name) => [name, table.tensors.get(name)!])),
+  });
+  return { reference: only(reference), suspect: only(suspect) };
 }
 
 export interface OrderResult {
@@ -37,7 +65,7 @@ export interface OrderResult {
  */
 export function orderTest({ plan, reference, suspect, keys, alignment }: ExactInput): OrderResult {
   const orders = groupOrders(plan, keys);
-  const aligned = new Map(alignment.groups.map((group) => [group.id, group.assignment]));
+  const aligned = new Map(alignment?.groups.map((group) => [group.id, group.assignment]));
   const earlier = new Map<string, ArrayLike<number>>();
   const groups: { id: string; hits: number; size: number }[] = [];
   for (const group of plan.test.groups) {
@@ -46,7 +74,8 @@ export function orderTest({ plan, reference, suspect, keys, alignment }: ExactIn
       const match = matchGroup(plan.test, group, reference, suspect, earlier);
       groups.push({ id: group.id, hits: countHits(match, order), size: group.size });
     }
-    earlier.set(group.id, order ?? aligned.get(group.id)!);
+    const known = order ?? aligned.get(group.id);
+    if (known !== undefined) earlier.set(group.id, known);
   }
   const hits = groups.reduce((sum, group) => sum + group.hits, 0);
   const units = groups.reduce((sum, group) => sum + group.size, 0);
@@ -62,72 +91,39 @@ export interface MarkResult {
   readonly log10p: number;
 }
 
-/** Differences beyond this many medians of |d| come from other causes than a mark and are cut. */
-const CLIP = 6;
-
-/** Values per row that the spread of the whole tensor counts for when a row's own spread is estimated. */
-const PRIOR = 8;
-
 /**
- * The direction in which the mark is looked for: d = g(aligned suspect, w0), which sees neither key nor release.
- * Per tensor: the difference in folded space, zero where the suspect's value is exactly zero (pruned: it says nothing),
- * centred, clipped, and each row weighted by s / (its mean square), so that rows that drifted far count for little.
- * A tensor that the suspect lacks, or with NaN in it, gives none.
+ * d = g(aligned suspect, w0) per marked tensor, in w0's order; see `direction`. A tensor that the suspect lacks, or
+ * with NaN in it, gives none.
  */
 export function markDirection(
   plan: ReleasePlan,
   reference: WeightTable,
-  aligned: WeightTable,
+  suspect: WeightTable,
+  alignment: Pick<Alignment, 'groups' | 'aligned'>,
 ): ReadonlyMap<string, Float64Array> {
   const out = new Map<string, Float64Array>();
+  const groups = new Map(alignment.groups.map((group) => [group.id, group]));
   for (const { tensor, rows, width } of plan.marked) {
     const ours = reference.tensors.get(tensor)?.values;
-    const theirs = aligned.tensors.get(tensor)?.values;
-    if (ours === undefined || theirs === undefined || ours.length !== theirs.length) continue;
-    const d = direction(ours, theirs, rows, width);
+    const theirs = alignment.aligned.tensors.get(tensor)?.values;
+    const planned = plan.test.tensors.find((one) => one.name === tensor);
+    if (ours === undefined || theirs === undefined || planned === undefined || ours.length !== theirs.length) continue;
+    if (suspect.tensors.get(tensor)?.values.some((value) => !Number.isFinite(value)) === true) continue;
+    const d = direction(ours, theirs, scaleFactors(planned, groups), rows, width);
     if (d !== null) out.set(tensor, d);
   }
   return out;
 }
 
-function direction(ours: Float64Array, theirs: Float64Array, rows: number, width: number): Float64Array | null {
-  const d = new Float64Array(ours.length);
-  const sizes: number[] = [];
-  let sum = 0;
-  for (let k = 0; k < d.length; k++) {
-    if (theirs[k] === 0) continue;
-    const difference = theirs[k]! - ours[k]!;
-    if (!Number.isFinite(difference)) return null;
-    d[k] = difference;
-    sum += difference;
-    sizes.push(Math.abs(difference));
+/** What the alignment multiplied each value of a tensor by, in the reference's order. */
+function scaleFactors(planned: PlanTensor, groups: ReadonlyMap<string, AlignedGroup>): Float64Array {
+  let factors = new Float64Array(planned.shape.reduce((all, size) => all * size, 1)).fill(1);
+  for (const { axis, group, side, segments } of planned.axes) {
+    const { assignment, scale, sign } = groups.get(group)!;
+    const factor = scale.map((value, unit) => sign[unit]! * (side === 'in' ? 1 / value : value));
+    factors = Float64Array.from(carryUnits(factors, planned.shape, axis, segments, assignment, factor));
   }
-  if (sizes.length === 0) return null;
-  const mean = sum / sizes.length;
-  const median = Float64Array.from(sizes).sort()[sizes.length >> 1]!;
-  const limit = CLIP * median;
-  let squares = 0;
-  for (let k = 0; k < d.length; k++) {
-    if (theirs[k] === 0) continue;
-    const centred = d[k]! - mean;
-    d[k] = Math.min(limit, Math.max(-limit, centred));
-    squares += d[k]! * d[k]!;
-  }
-  const spread = deviation(ours);
-  if (!(squares > 0 && spread > 0)) return null;
-  const overall = squares / sizes.length;
-  for (let row = 0; row < rows; row++) {
-    let own = PRIOR * overall;
-    let count = PRIOR;
-    for (let k = row * width; k < (row + 1) * width; k++) {
-      if (theirs[k] === 0) continue;
-      own += d[k]! * d[k]!;
-      count++;
-    }
-    const weight = (spread * count) / own;
-    for (let k = row * width; k < (row + 1) * width; k++) d[k] = d[k]! * weight;
-  }
-  return d;
+  return factors;
 }
 
 /**
@@ -137,7 +133,9 @@ function direction(ours: Float64Array, theirs: Float64Array, rows: number, width
  * c is independent of d (docs/theory.md §7). d = 0 gives p = 1.
  */
 export function markTest(input: ExactInput): MarkResult {
-  return correlate(input.plan, input.keys, markDirection(input.plan, input.reference, input.alignment.aligned));
+  const { plan, keys, reference, suspect, alignment } = input;
+  if (alignment === null) return { z: 0, n: 0, perTensor: [], log10p: 0 };
+  return correlate(plan, keys, markDirection(plan, reference, suspect, alignment));
 }
 
 export function correlate(

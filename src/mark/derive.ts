@@ -69,7 +69,7 @@ export function releasedTensor(
   values: Float64Array,
   fold: Float64Array | null,
 ): Float64Array {
-  let out = Float64Array.from(values);
+  let out: Float64Array = Float64Array.from(values);
   const marked = plan.marked.find((one) => one.tensor === tensor);
   if (marked !== undefined) {
     const spread = deviation(folded(values, marked.rows, fold));

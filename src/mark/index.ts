@@ -1,5 +1,11 @@
+export * from './beacon.js';
+export { committable, foldName, releasedValues } from './canonical.js';
 export * from './commitment.js';
 export * from './derive.js';
 export * from './keys.js';
 export * from './normal.js';
 export * from './plan.js';
+export * from './release.js';
+export * from './reproduce.js';
+export * from './secrets.js';
+export * from './statements.js';

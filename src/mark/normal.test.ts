@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { keyedStream, sha256, sha256Hex, utf8 } from '../base/index.js';
 import { ksUniform, log10NormalTail } from '../stats/index.js';
-import { chip, chips, fixedLog, upperQuantile } from './normal.js';
+import { chip, chips, fixedExp, fixedLog, upperQuantile } from './normal.js';
 
 const vector = <T>(name: string): T =>
   JSON.parse(readFileSync(new URL(`../../vectors/mark/${name}`, import.meta.url), 'utf8')) as T;
@@ -31,6 +31,16 @@ test('our own logarithm agrees with mpmath over the whole range of float64', () 
   for (const { x, ln } of oracle.logarithms) {
     assert.ok(Math.abs(fixedLog(x) - ln) <= 4.5e-16 * Math.abs(ln), `x ${x}: ${fixedLog(x)} against ${ln}`);
   }
+});
+
+test('our own exponential undoes our own logarithm, and agrees with mpmath at the ends', () => {
+  for (const { x, ln } of oracle.logarithms) {
+    if (Math.abs(ln) < 690) assert.ok(Math.abs(fixedExp(ln) - x) <= 3e-16 * Math.max(1, Math.abs(ln)) * x, `ln ${ln}`);
+  }
+  assert.equal(fixedExp(0), 1);
+  // mpmath 1.3.0, exp(−1) and exp(−600) rounded once.
+  assert.ok(Math.abs(fixedExp(-1) / 0.36787944117144233 - 1) < 3e-16);
+  assert.ok(Math.abs(fixedExp(-600) / 2.6503965530043108e-261 - 1) < 1e-13);
 });
 
 test('100,000 chips have the committed digest: the same on every machine', () => {

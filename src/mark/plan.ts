@@ -74,8 +74,11 @@ export function planRelease(model: CanonicalModel, options: PlanOptions = {}): R
       got: String(batches),
     });
   }
-  const movable = model.groups.filter((group) => isMovable(model, group));
-  const marked = [...model.tensors.values()].filter((tensor) => tensor.markable && sizeOf(tensor) > 0);
+  const own = storedAlone(model);
+  const movable = model.groups.filter((group) => isMovable(model, group, own));
+  const marked = [...model.tensors.values()].filter(
+    (tensor) => tensor.markable && sizeOf(tensor) > 0 && own.has(tensor.name),
+  );
   if (movable.length === 0 && marked.length === 0) {
     throw inputError('MARK_NOTHING', 'nothing in this model can be marked or permuted', {
       expected: 'float weights that were learned, or unit groups that a graph or the owner vouches for',
@@ -98,12 +101,24 @@ export function planRelease(model: CanonicalModel, options: PlanOptions = {}): R
 }
 
 /** Only what a graph or the owner vouches for, and whose every tensor can be written, is permuted. */
-function isMovable(model: CanonicalModel, group: UnitGroup): boolean {
+function isMovable(model: CanonicalModel, group: UnitGroup, own: ReadonlySet<string>): boolean {
   const writable = [...group.incoming, ...group.outgoing].every((segment) => {
     const tensor = model.tensors.get(segment.tensor);
-    return tensor !== undefined && model.model.tensors.get(tensor.stored)?.writable === true && isFloat(tensor);
+    return (
+      tensor !== undefined &&
+      own.has(tensor.name) &&
+      model.model.tensors.get(tensor.stored)?.writable === true &&
+      isFloat(tensor)
+    );
   });
   return group.size > 1 && group.vouched !== 'names' && writable;
+}
+
+/** Names of tensors whose stored values serve no other canonical tensor: only these can be written without a side effect. */
+function storedAlone(model: CanonicalModel): ReadonlySet<string> {
+  const count = new Map<string, number>();
+  for (const tensor of model.tensors.values()) count.set(tensor.stored, (count.get(tensor.stored) ?? 0) + 1);
+  return new Set([...model.tensors.values()].filter(({ stored }) => count.get(stored) === 1).map(({ name }) => name));
 }
 
 const FLOATS: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16']);

@@ -1,0 +1,367 @@
+/** `check`: a suspect against every release and every recorded original of a room; every look is a statement and is counted. */
+import path from 'node:path';
+import {
+  fileSource,
+  fromUtf8,
+  type Json,
+  noProgress,
+  type Progress,
+  secretBytes,
+  sha256OfSource,
+  toHex,
+  utf8,
+} from '../base/index.js';
+import { type Model, openModel } from '../formats/index.js';
+import {
+  commitModel,
+  commitmentsOf,
+  committable,
+  getSecrets,
+  openOriginal,
+  type ReleaseRoom,
+  releaseChances,
+  releasesOf,
+} from '../mark/index.js';
+import { type Asset, collect, openReference, registryOf, type StatementView } from '../record/index.js';
+import { bonferroni, lookCost } from '../stats/index.js';
+import { type CanonicalModel, canonicalise } from '../structure/index.js';
+import { compareSubjects } from './compare.js';
+import type { Multiplicity } from './exact.js';
+import type { ExactTrials } from './exact-power.js';
+import { subjectOfCanonical } from './open-subject.js';
+import { CONDITIONAL_LEVEL } from './order.js';
+import { decideRelease, type ReleaseSubject, type ReleaseTest, testRelease } from './release-candidate.js';
+import type { Subject } from './subject.js';
+import type { Candidate, CheckAnswer, Comparison } from './types.js';
+
+export interface Custody {
+  readonly obtainedOn?: string;
+  readonly obtainedFrom?: string;
+  readonly by?: string;
+}
+
+export interface CheckOptions {
+  readonly custody?: Custody;
+  /** Keep the suspect's files in the vault, so that `prove --expert` can open rows of it later. */
+  readonly keep?: boolean;
+  /** Earliest outside time stamp of a statement; null where there is none. */
+  readonly earliest?: (statement: StatementView) => Promise<string | null>;
+  readonly progress?: (label: string) => Progress;
+}
+
+export interface RoomCheck extends CheckAnswer {
+  /** Statement of this check. */
+  readonly statement: string;
+  /** How many checks the room has made, this one included. */
+  readonly look: number;
+}
+
+/** Exact lines look at two statistics of each release. */
+const RULES = 2;
+
+/** @throws what opening or canonicalising the suspect throws; `VAULT_LOCKED` */
+export async function checkSuspect(room: ReleaseRoom, file: string, options: CheckOptions = {}): Promise<RoomCheck> {
+  const statements = await collect(room.ledger.statements());
+  const look = registryOf(statements).checks.length + 1;
+  const id = `c-${toHex(secretBytes(8))}`;
+  const model = await openModel(file);
+  try {
+    const canonical = await canonicalise(model);
+    const suspect = await subjectOfCanonical(canonical, file);
+    const files = await digests(model);
+    const candidates = await allCandidates(room, statements, look, suspect, files, options);
+    const answer = { id, suspect: { name: path.basename(file), sha256: files[0]!.sha256 }, candidates };
+    const statement = await record(room, model, canonical, { ...answer, look }, files, statements, options);
+    return { ...answer, look, statement };
+  } finally {
+    await model.close();
+  }
+}
+
+interface FileDigest {
+  readonly name: string;
+  readonly sha256: string;
+}
+
+async function digests(model: Model): Promise<readonly FileDigest[]> {
+  return Promise.all(
+    model.sources.map(async (source) => ({
+      name: path.basename(source.name),
+      sha256: await sha256OfSource(source),
+    })),
+  );
+}
+
+async function allCandidates(
+  room: ReleaseRoom,
+  statements: readonly StatementView[],
+  look: number,
+  suspect: Subject,
+  files: readonly FileDigest[],
+  options: CheckOptions,
+): Promise<readonly Candidate[]> {
+  const { models } = registryOf(statements);
+  const bar = options.progress?.('comparing with what the room holds') ?? noProgress;
+  const out: Candidate[] = [];
+  let done = 0;
+  for (const asset of models) {
+    bar.update(done++, models.length, asset.name);
+    out.push(...(await candidatesOf(room, statements, look, asset, models.length, suspect, files, options)));
+  }
+  bar.update(models.length, models.length);
+  return out.sort(better);
+}
+
+const VERDICTS = ['related', 'inconclusive', 'no-evidence'];
+const KINDS = ['exact', 'conditional', 'calibrated'];
+
+/** Related first, exact before conditional, then by p; the rest by p. */
+function better(a: Candidate, b: Candidate): number {
+  const related = Number(b.verdict === 'related') - Number(a.verdict === 'related');
+  if (related !== 0) return related;
+  if (a.verdict === 'related') {
+    const kind = KINDS.indexOf(a.kind ?? '') - KINDS.indexOf(b.kind ?? '');
+    if (kind !== 0) return kind;
+    return (a.log10p ?? 0) - (b.log10p ?? 0);
+  }
+  const verdict = VERDICTS.indexOf(a.verdict) - VERDICTS.indexOf(b.verdict);
+  return verdict !== 0 ? verdict : (a.log10p ?? 0) - (b.log10p ?? 0);
+}
+
+/** The original by the conditional test, and each release of it by the exact ones. */
+async function candidatesOf(
+  room: ReleaseRoom,
+  statements: readonly StatementView[],
+  look: number,
+  asset: Asset,
+  originals: number,
+  suspect: Subject,
+  files: readonly FileDigest[],
+  options: CheckOptions,
+): Promise<readonly Candidate[]> {
+  const earliest = options.earliest ?? (async () => null);
+  const base = { model: asset.name, release: null, recipient: null, earliestTimestamp: await earliest(asset.first) };
+  const conditional = await againstOriginal(room, asset, suspect, files, originals * lookCost(look));
+  const original: Candidate = { ...base, ...conditional };
+  const releases = releasesOf(statements).filter((release) => release.model.sha256 === asset.sha256);
+  if (releases.length === 0) return [original];
+
+  const multiplicity = exactMultiplicity(statements, look);
+  const tested = await testReleases(room, statements, asset, releases, suspect, multiplicity);
+  const fired = tested.some(({ test }) => test?.lines.some((line) => line.log10p <= -6) === true);
+  const copyOfOriginal =
+    !fired && (conditional.verdict === 'related' || conditional.tweaks.length > 0)
+      ? `The suspect agrees with the unmarked original of ${asset.name} and with no release of it: an unmarked copy carries nothing that this release could be told by.`
+      : null;
+  const out: Candidate[] = [];
+  for (const { subject, test, start } of tested) {
+    const { release } = subject;
+    const shared = {
+      model: asset.name,
+      release: release.release,
+      recipient: release.recipient,
+      earliestTimestamp: await earliest(subject.commitment.statement),
+      shared: [],
+      bytesRead: 0,
+    };
+    if (test === null) {
+      const reason = 'The model is too large for the exact lines in this version; no test was made.';
+      out.push({ ...shared, ...nothing('inconclusive', reason), seconds: seconds(start) });
+      continue;
+    }
+    const kept = await keptTrials(room, release.release);
+    let fresh: ExactTrials | null = null;
+    const sameFile = release.files[0]!.sha256 === files[0]!.sha256;
+    const decided = decideRelease(
+      subject,
+      test,
+      copyOfOriginal,
+      multiplicity.factor,
+      {
+        kept,
+        keep: (trials) => {
+          fresh = trials;
+        },
+      },
+      sameFile,
+    );
+    if (fresh !== null) await room.vault!.put(powerName(release.release), utf8(JSON.stringify(fresh)));
+    const related = decided.verdict === 'related';
+    out.push({
+      ...shared,
+      ...decided,
+      kind: 'exact',
+      scope: { comparable: test.comparable, related: related ? test.comparable : 0 },
+      shared: related
+        ? test.input.plan.marked.map(({ tensor }) => ({ a: tensor, b: tensor, nature: 'learned' as const }))
+        : [],
+      lines: test.lines,
+      leftOut: test.leftOut,
+      seconds: seconds(start),
+    });
+  }
+  return [original, ...out];
+}
+
+const seconds = (start: number): number => (performance.now() - start) / 1000;
+const powerName = (release: string): string => `release/${release}/power`;
+
+async function keptTrials(room: ReleaseRoom, release: string): Promise<ExactTrials | null> {
+  const bytes = await room.vault!.get(powerName(release));
+  return bytes === null ? null : (JSON.parse(fromUtf8(bytes)) as ExactTrials);
+}
+
+/** Bonferroni over releases, rules and all looks that were or will be made (docs/theory.md §8, §11). */
+export function exactMultiplicity(statements: readonly StatementView[], look: number): Multiplicity {
+  const chances = Math.max(1, releaseChances(statements));
+  return {
+    factor: chances * RULES * lookCost(look),
+    how: `${chances} releases that could have fired × ${RULES} rules × ${look}·${look + 1} for look ${look} of this room`,
+  };
+}
+
+interface TestedRelease {
+  readonly subject: ReleaseSubject;
+  readonly test: ReleaseTest | null;
+  readonly start: number;
+}
+
+async function testReleases(
+  room: ReleaseRoom,
+  statements: readonly StatementView[],
+  asset: Asset,
+  releases: ReturnType<typeof releasesOf>,
+  suspect: Subject,
+  multiplicity: Multiplicity,
+): Promise<readonly TestedRelease[]> {
+  const commitments = commitmentsOf(statements);
+  const out: TestedRelease[] = [];
+  for (const release of releases) {
+    const start = performance.now();
+    const commitment = commitments.find((one) => one.release === release.release)!;
+    const secrets = await getSecrets(room.vault!, release.release);
+    const { canonical, close } = await openOriginal(room, asset, commitment.structure, release.release);
+    try {
+      const subject: ReleaseSubject = {
+        commitment,
+        release,
+        original: await subjectOfCanonical(canonical, asset.name),
+        keys: {
+          release: release.release,
+          original: commitment.original.root,
+          beacon: release.beacon.value,
+          seeds: new Map(secrets.seeds.map((seed, batch) => [batch, seed])),
+        },
+      };
+      out.push({ subject, test: await testRelease(subject, suspect, multiplicity), start });
+    } finally {
+      await close();
+    }
+  }
+  return out;
+}
+
+const nothing = (verdict: Comparison['verdict'], reason: string): Omit<Comparison, 'bytesRead' | 'seconds'> => ({
+  verdict,
+  log10p: null,
+  kind: null,
+  reason,
+  scope: { comparable: 0, related: 0 },
+  shared: [],
+  tweaks: [],
+  lines: [],
+  leftOut: [],
+});
+
+/** @param factor originals × the cost of the look */
+async function againstOriginal(
+  room: ReleaseRoom,
+  asset: Asset,
+  suspect: Subject,
+  files: readonly FileDigest[],
+  factor: number,
+): Promise<Comparison> {
+  const start = performance.now();
+  const reference = await openReference(room, asset);
+  if (reference === null) {
+    const reason = `Nothing of ${asset.name} was kept (--keep none), so nothing can be compared.`;
+    return { ...nothing('inconclusive', reason), bytesRead: 0, seconds: 0 };
+  }
+  try {
+    const subject = await subjectOfCanonical(await canonicalise(reference.model), asset.name);
+    const found = corrected(await compareSubjects(subject, suspect), factor);
+    const same = asset.digests.includes(files[0]!.sha256);
+    const answer = same
+      ? {
+          ...found,
+          reason: `This is the unmarked original of ${asset.name}, byte for byte. ${found.reason}`,
+          tweaks: [{ kind: 'exact-copy' }],
+        }
+      : found;
+    return { ...answer, bytesRead: reference.model.bytesRead, seconds: seconds(start) };
+  } finally {
+    await reference.model.close();
+  }
+}
+
+type Compared = Awaited<ReturnType<typeof compareSubjects>>;
+
+function corrected(found: Compared, factor: number): Compared {
+  const lines = found.lines.map((line) => ({
+    ...line,
+    log10p: bonferroni(line.log10p, factor),
+    detail: { ...line.detail, looks: factor },
+  }));
+  const log10p = found.log10p === null ? null : bonferroni(found.log10p, factor);
+  if (found.verdict !== 'related' || log10p === null || log10p <= CONDITIONAL_LEVEL) return { ...found, lines, log10p };
+  const reason = `More units agree than chance explains easily (log10 p ${log10p.toFixed(1)} after correction for ${factor} looks), yet fewer than the level of ${CONDITIONAL_LEVEL} asks for.`;
+  return { ...found, lines, log10p, verdict: 'inconclusive', reason };
+}
+
+const saltName = (id: string): string => `check/${id}/salt`;
+/** Where the vault keeps the suspect's files of a check; index as in the statement's `suspect.files`. */
+export const suspectName = (id: string, index: number): string => `check/${id}/suspect-${index}`;
+/** Secret of the salts of the suspect's commitment. */
+export const suspectSalt = (room: ReleaseRoom, id: string): Promise<Uint8Array | null> => room.vault!.get(saltName(id));
+
+async function record(
+  room: ReleaseRoom,
+  model: Model,
+  canonical: CanonicalModel,
+  answer: CheckAnswer & { look: number },
+  files: readonly FileDigest[],
+  statements: readonly StatementView[],
+  options: CheckOptions,
+): Promise<string> {
+  const salt = secretBytes(32);
+  await room.vault!.put(saltName(answer.id), salt);
+  const { root, layout } = await commitModel(await committable(canonical), salt);
+  if (options.keep === true) {
+    for (const [index, source] of model.sources.entries()) {
+      const own = await fileSource(source.name);
+      try {
+        await room.vault!.putFile(own, suspectName(answer.id, index));
+      } finally {
+        await own.close();
+      }
+    }
+  }
+  const { custody } = options;
+  const predicate = {
+    check: answer.id,
+    look: answer.look,
+    chances: releaseChances(statements),
+    suspect: { ...answer.suspect, files, root, layout, kept: options.keep === true },
+    candidates: answer.candidates,
+    ...(custody === undefined || Object.keys(custody).length === 0 ? {} : { custody }),
+  };
+  const [receipt] = await room.ledger.append([
+    {
+      kind: 'check',
+      subjects: [{ name: answer.suspect.name, sha256: answer.suspect.sha256 }],
+      // Plain JSON: what is undefined in a line's detail is left out, as JSON does.
+      predicate: JSON.parse(JSON.stringify(predicate)) as Record<string, Json>,
+    },
+  ]);
+  return receipt!.sha256;
+}
