@@ -141,6 +141,23 @@ test('record --template, filled in, is what record --from takes', async () => {
   assert.match(wrong.stderr, /FACTS_INVALID[\s\S]*facts\.yaml:\d+ \(effrot\)/);
 });
 
+test('paths in a facts file are relative to it, paths in options to the working folder', async () => {
+  writeFileSync(
+    at('data/facts.yaml'),
+    'kind: documentation\npaths: test.csv\nlinks: [{relation: documents, to: train.csv}]\n',
+  );
+  await good('record', '--from', 'data/facts.yaml', '--name', 'from the folder');
+  await good('record', '--from', 'data/facts.yaml', '--link', 'documents=net.safetensors');
+  const { statements } = (await good('log', '--json', '--kind', 'documentation')).json() as unknown as Listed;
+  const shown = (await good('log', 'show', String(statements.at(-1)!.index), '--json')).json();
+  const { name, links } = shown.predicate as { name: string; links: { name: string }[] };
+  assert.equal(name, 'from the folder');
+  assert.deepEqual(
+    links.map((link) => link.name),
+    ['train.csv', 'net.safetensors'],
+  );
+});
+
 test('a wrong passphrase is exit 4 and a bad model exit 3, and neither is recorded', async () => {
   const size = async () => ((await good('log', '--all', '--json')).json() as unknown as Listed).statements.length;
   const was = await size();

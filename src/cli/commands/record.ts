@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { usageError } from '../../base/index.js';
@@ -125,9 +126,22 @@ async function requestsOf(call: Call): Promise<readonly AssetRequest[]> {
     // Paths on the command line are relative to the working folder, those in the file to the file.
     const folder = path.dirname(file);
     const paths = rest.length > 0 ? rest.map((one) => path.resolve(call.cwd, one)) : document.paths;
-    const facts: Facts = { ...document.facts, ...given };
+    const facts: Facts = { ...document.facts, ...anchored(given, call.cwd) };
     return { kind, paths, facts, keep: keep ?? document.keep, base: folder, where: document.where };
   });
+}
+
+/** Files named by options, by their whole path: what they are relative to is not what the facts file is relative to. */
+function anchored(facts: Facts, cwd: string): Facts {
+  const whole = (term: string): string => (existsSync(path.resolve(cwd, term)) ? path.resolve(cwd, term) : term);
+  const { links, quality } = facts;
+  return {
+    ...facts,
+    ...(links === undefined ? {} : { links: links.map((link) => ({ ...link, to: whole(link.to) })) }),
+    ...(quality === undefined
+      ? {}
+      : { quality: quality.map((one) => (one.on === undefined ? one : { ...one, on: whole(one.on) })) }),
+  };
 }
 
 function kindOf(word: string): AssetKind {
