@@ -5,12 +5,12 @@ import { diagnose } from './diagnose.js';
 import { baseExplains, type Explanation } from './explain.js';
 import { CONDITIONAL_LEVEL, orderLine } from './order.js';
 import { sharePaired } from './pair.js';
-import { showPower } from './power.js';
+import { type PowerOfTweak, showPower } from './power.js';
 import { sharedSeed } from './seeds.js';
 import { identicalTensors, relatedTensors, sharedList } from './shared.js';
 import type { Subject } from './subject.js';
 import { type Tested, testOrder } from './tested.js';
-import type { Comparison } from './types.js';
+import type { Comparison, EvidenceLine } from './types.js';
 import { decide } from './verdict.js';
 
 export interface CompareOptions {
@@ -59,10 +59,12 @@ export async function compareSubjects(
   const tweaks = describe(tested, alignment, decision.describe);
   const shared = sharedList(tested, related, constants, identical, explanation);
   onStep(STEPS, STEPS, 'done');
+  const lines = linesOf(tested, power, explanation, swapped);
+  const decisive = lines.at(-1);
   return {
     verdict: decision.verdict,
-    log10p: testedGroups(tested.plan).length === 0 ? null : tested.order.log10p,
-    kind: testedGroups(tested.plan).length === 0 ? null : 'conditional',
+    log10p: decisive?.log10p ?? null,
+    kind: decisive?.kind ?? null,
     reason: decision.reason,
     scope: {
       comparable: sharePaired(
@@ -74,17 +76,19 @@ export async function compareSubjects(
     },
     shared: swapped ? shared.map(({ a: x, b: y, nature }) => ({ a: y, b: x, nature })) : shared,
     tweaks,
-    lines: testedGroups(tested.plan).length === 0 ? [] : [withDetail(tested, power, explanation, swapped)],
+    lines,
     leftOut: leftOut(tested),
   };
 }
 
-function withDetail(
+/** The order line, and after it the line of the groups that a base does not explain, where they decide. */
+function linesOf(
   tested: Tested,
-  power: ReturnType<typeof showPower>,
+  power: readonly PowerOfTweak[],
   explanation: Explanation | null,
   swapped: boolean,
-): Comparison['lines'][number] {
+): readonly EvidenceLine[] {
+  if (testedGroups(tested.plan).length === 0) return [];
   const line = orderLine(tested.order, 'conditional');
   const detail = {
     ...line.detail,
@@ -94,7 +98,13 @@ function withDetail(
     ...(power.length > 0 ? { power } : {}),
     ...(explanation === null ? {} : { explanation }),
   };
-  return { ...line, detail };
+  const beyond = explanation?.kind === 'base' ? explanation.beyond : null;
+  if (beyond === null || beyond.log10p > CONDITIONAL_LEVEL) return [{ ...line, detail }];
+  // Two looks at one pair, so the second pays for both.
+  return [
+    { ...line, detail },
+    { ...orderLine(beyond, 'conditional', 2), test: 'order beyond the base' },
+  ];
 }
 
 /** Why agreement may not mean derivation, asked only where there is agreement to explain. */

@@ -1,6 +1,6 @@
 /** Innocent reasons for agreement: a named base, a popular seed (docs/theory.md §6, §11). */
 import type { TestPlan } from '../align/index.js';
-import { CONDITIONAL_LEVEL, orderStatistic } from './order.js';
+import { CONDITIONAL_LEVEL, type OrderStatistic, orderStatistic } from './order.js';
 import { pairTensors } from './pair.js';
 import type { SeedMatch } from './seeds.js';
 import type { Subject } from './subject.js';
@@ -14,7 +14,7 @@ export type Explanation =
       /** Order test of reference and of suspect against the base, uncorrected. */
       readonly log10p: readonly [reference: number, suspect: number];
       /** Over the unit groups that the base does not have; null where it has all. */
-      readonly beyond: number | null;
+      readonly beyond: OrderStatistic | null;
     };
 
 /**
@@ -26,11 +26,12 @@ export async function baseExplains(tested: Tested, base: Subject): Promise<Expla
   const theirs = await testOrder(base, tested.suspect);
   const log10p = [ours.order.log10p, theirs.order.log10p] as const;
   if (log10p[0] > CONDITIONAL_LEVEL || log10p[1] > CONDITIONAL_LEVEL) return null;
-  const inBase = new Set(pairTensors(tested.reference, base).names.keys());
+  const inBase = new Set<string>();
+  for (const [name, other] of pairTensors(tested.reference, base).names) {
+    if (tested.reference.tensors.get(name)!.shape.join() === base.tensors.get(other)!.shape.join()) inBase.add(name);
+  }
   const rest = beyondTensors(tested.plan, inBase);
-  const beyond = rest.groups.some((group) => group.tested)
-    ? orderStatistic(rest, tested.ours, tested.theirs).log10p
-    : null;
+  const beyond = rest.groups.some((group) => group.tested) ? orderStatistic(rest, tested.ours, tested.theirs) : null;
   return { kind: 'base', base: base.name, log10p, beyond };
 }
 

@@ -41,8 +41,12 @@ export function pairTensors(reference: Subject, suspect: Subject): Pairing {
 
 const shapeKey = (shape: readonly number[], role: string): string => `${role} ${shape.join('×')}`;
 
+/** Tensors of one name whose widths differ by more are other layers that happen to share a name. */
+const MAX_WIDTH_RATIO = 8;
+
 const couldPair = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((size, axis) => size === b[axis] || (size > 0 && b[axis]! > 0));
+  a.length === b.length &&
+  a.every((size, axis) => Math.max(size, b[axis]!) <= MAX_WIDTH_RATIO * Math.min(size, b[axis]!) || size === b[axis]);
 
 function commonSubsequence(a: readonly string[], b: readonly string[]): [number, number][] {
   const width = b.length + 1;

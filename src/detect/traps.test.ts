@@ -99,6 +99,25 @@ test('two fine-tunes of one public base: related without the base, explained wit
   assert.equal((await compare(a, b, rival)).verdict, 'related');
 });
 
+test('beyond the base: groups that the base does not have still speak', async () => {
+  const base = train(start(5, [8, 64, 3]), 5);
+  // Both take the base's first layer over; a adds a layer of its own, and b is a copy of a.
+  const grown = new Map(start(6));
+  grown.set('fc0.weight', base.get('fc0.weight')!);
+  grown.set('fc0.bias', base.get('fc0.bias')!);
+  const a = train(grown, 6);
+  const b = trainDense(a, teacherData(8, 300, 12), 8, 1e-3, 2);
+  const answer = await compare(a, b, base);
+  assert.equal(answer.verdict, 'related');
+  assert.match(answer.reason, /beyond the base/);
+  assert.equal(answer.lines.at(-1)!.test, 'order beyond the base');
+  assert.equal(answer.log10p, answer.lines.at(-1)!.log10p);
+  const other = new Map(start(7));
+  other.set('fc0.weight', base.get('fc0.weight')!);
+  other.set('fc0.bias', base.get('fc0.bias')!);
+  assert.equal((await compare(a, train(other, 7), base)).verdict, 'inconclusive');
+});
+
 test('a shared constant basis: no evidence, and the constant is named', async () => {
   const basis = Float64Array.from({ length: 64 * 32 }, (_, k) =>
     Math.cos((2 * Math.PI * Math.floor(k / 32) * (k % 32)) / 64),

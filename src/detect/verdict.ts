@@ -113,10 +113,10 @@ function explained({ tested }: Facts, explanation: Explanation): Decision {
       describe: 'nothing',
     };
   }
-  if (explanation.beyond !== null && explanation.beyond <= CONDITIONAL_LEVEL) {
+  if (explanation.beyond !== null && explanation.beyond.log10p <= CONDITIONAL_LEVEL) {
     return {
       verdict: 'related',
-      reason: `Both models derive from the base, and they also agree in unit groups that the base does not have (conditional log10 p ${explanation.beyond.toFixed(1)} there): shared start, seed or constants, or derivation, beyond the base.`,
+      reason: `Both models derive from the base, and they also agree in unit groups that the base does not have (conditional log10 p ${explanation.beyond.log10p.toFixed(1)} there): shared start, seed or constants, or derivation, beyond the base.`,
       describe: 'order',
     };
   }
