@@ -1,4 +1,5 @@
-/** ESS signing-certificate-v2 (RFC 5035 §3): the signer names its own certificate by hash. */
+/** ASN.1 types that the CMS package lacks: ESS signing-certificate-v2 (RFC 5035 §3), by which a signer names its own certificate, and the set that is signed. */
+import { Attribute } from '@peculiar/asn1-cms';
 import { AsnArray, AsnProp, AsnPropTypes, AsnType, AsnTypeTypes, OctetString } from '@peculiar/asn1-schema';
 import { AlgorithmIdentifier } from '@peculiar/asn1-x509';
 
@@ -23,3 +24,7 @@ export class SigningCertificateV2 {
 AsnType({ type: AsnTypeTypes.Sequence })(SigningCertificateV2);
 AsnProp({ type: ESSCertIDs })(SigningCertificateV2.prototype, 'certs');
 AsnProp({ type: AsnPropTypes.Any, optional: true })(SigningCertificateV2.prototype, 'policies');
+
+/** SignedAttributes as they are signed: SET OF Attribute (RFC 5652 §5.4). */
+export class SignedAttributes extends AsnArray<Attribute> {}
+AsnType({ type: AsnTypeTypes.Set, itemType: Attribute })(SignedAttributes);

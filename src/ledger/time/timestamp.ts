@@ -10,7 +10,7 @@ import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import { TimeStampResp, TSTInfo } from '@peculiar/asn1-tsp';
 import { Certificate, ExtendedKeyUsage, id_ce_extKeyUsage, id_kp_timeStamping } from '@peculiar/asn1-x509';
 import { equalBytes, evidenceError, MunimentError, sha256Hex, toHex } from '../../base/index.js';
-import { type ESSCertIDv2, SigningCertificateV2 } from './ess.js';
+import { type ESSCertIDv2, SignedAttributes, SigningCertificateV2 } from './ess.js';
 import { MAX_TOKEN_BYTES, OID_SHA256 } from './request.js';
 
 const OID_SIGNED_DATA = '1.2.840.113549.1.7.2';
@@ -51,6 +51,12 @@ export interface VerifiedTimestamp {
   readonly root: string;
 }
 
+export interface TimestampOptions {
+  readonly nonce?: Uint8Array;
+  /** For messages. */
+  readonly where?: string;
+}
+
 const bad = (code: string, message: string, where: string, cause?: unknown): never => {
   throw evidenceError(code, message, { where, ...(cause === undefined ? {} : { cause }) });
 };
@@ -67,7 +73,22 @@ export function verifyTimestamp(
   response: Uint8Array,
   sha256: Uint8Array,
   roots: readonly string[],
-  { nonce, where = 'time stamp' }: { readonly nonce?: Uint8Array; readonly where?: string } = {},
+  options: TimestampOptions = {},
+): VerifiedTimestamp {
+  try {
+    return verifyParts(response, sha256, roots, options);
+  } catch (cause) {
+    if (cause instanceof MunimentError) throw cause;
+    // The ASN.1 and certificate parsers throw errors of many kinds on hostile bytes.
+    return bad('TIMESTAMP_MALFORMED', 'the stamp cannot be read', options.where ?? 'time stamp', cause);
+  }
+}
+
+function verifyParts(
+  response: Uint8Array,
+  sha256: Uint8Array,
+  roots: readonly string[],
+  { nonce, where = 'time stamp' }: TimestampOptions,
 ): VerifiedTimestamp {
   const { signed, info, content } = parse(response, where);
   const { messageImprint } = info;
@@ -107,28 +128,22 @@ const oneLine = (name: string): string => name.split('\n').join(', ');
 
 function parse(response: Uint8Array, where: string): { signed: SignedData; info: TSTInfo; content: Uint8Array } {
   if (response.length > MAX_TOKEN_BYTES) return bad('TIMESTAMP_MALFORMED', 'the stamp is too long', where);
-  try {
-    const parsed = AsnConvert.parse(response, TimeStampResp);
-    // Only the one DER encoding is accepted: bytes that parsing ignores could otherwise be changed unseen.
-    if (!equalBytes(new Uint8Array(AsnConvert.serialize(parsed)), response))
-      return bad('TIMESTAMP_MALFORMED', 'the stamp is not in its DER form', where);
-    const status = Number(parsed.status.status);
-    if (status !== 0 && status !== 1)
-      return bad('TIMESTAMP_REFUSED', `the authority refused (status ${status})`, where);
-    const token = parsed.timeStampToken;
-    if (token === undefined || token.contentType !== OID_SIGNED_DATA)
-      return bad('TIMESTAMP_MALFORMED', 'the answer holds no signed token', where);
-    const signed = AsnConvert.parse(token.content, SignedData);
-    const octets = signed.encapContentInfo.eContent?.single;
-    if (signed.encapContentInfo.eContentType !== OID_TST_INFO || octets === undefined) {
-      return bad('TIMESTAMP_MALFORMED', 'the token holds no time-stamp information', where);
-    }
-    const content = new Uint8Array(octets.buffer);
-    return { signed, info: AsnConvert.parse(content, TSTInfo), content };
-  } catch (cause) {
-    if (cause instanceof MunimentError) throw cause;
-    return bad('TIMESTAMP_MALFORMED', 'not an RFC 3161 answer', where, cause);
+  const parsed = AsnConvert.parse(response, TimeStampResp);
+  // Only the one DER encoding is accepted: bytes that parsing ignores could otherwise be changed unseen.
+  if (!equalBytes(new Uint8Array(AsnConvert.serialize(parsed)), response))
+    return bad('TIMESTAMP_MALFORMED', 'the stamp is not in its DER form', where);
+  const status = Number(parsed.status.status);
+  if (status !== 0 && status !== 1) return bad('TIMESTAMP_REFUSED', `the authority refused (status ${status})`, where);
+  const token = parsed.timeStampToken;
+  if (token === undefined || token.contentType !== OID_SIGNED_DATA)
+    return bad('TIMESTAMP_MALFORMED', 'the answer holds no signed token', where);
+  const signed = AsnConvert.parse(token.content, SignedData);
+  const octets = signed.encapContentInfo.eContent?.single;
+  if (signed.encapContentInfo.eContentType !== OID_TST_INFO || octets === undefined) {
+    return bad('TIMESTAMP_MALFORMED', 'the token holds no time-stamp information', where);
   }
+  const content = new Uint8Array(octets.buffer);
+  return { signed, info: AsnConvert.parse(content, TSTInfo), content };
 }
 
 function attribute(signer: SignerInfo, oid: string, where: string): ArrayBuffer {
@@ -146,13 +161,10 @@ function signingCertificate(
   certificates: readonly X509Certificate[],
   where: string,
 ): X509Certificate {
-  let named: ESSCertIDv2 | undefined;
-  try {
-    named = AsnConvert.parse(attribute(signer, OID_SIGNING_CERTIFICATE_V2, where), SigningCertificateV2).certs[0];
-  } catch (cause) {
-    if (cause instanceof MunimentError) throw cause;
-    return bad('TIMESTAMP_CERTIFICATE', 'the signer’s certificate is not named properly', where, cause);
-  }
+  const named: ESSCertIDv2 | undefined = AsnConvert.parse(
+    attribute(signer, OID_SIGNING_CERTIFICATE_V2, where),
+    SigningCertificateV2,
+  ).certs[0];
   const digest = DIGESTS[named?.hashAlgorithm?.algorithm ?? OID_SHA256];
   if (named === undefined || digest === undefined)
     return bad('TIMESTAMP_CERTIFICATE', 'the signer’s certificate is named by a weak hash', where);
@@ -174,17 +186,15 @@ function checkSignature(signer: SignerInfo, content: Uint8Array, leaf: X509Certi
   const contentType = toHex(new Uint8Array(attribute(signer, OID_CONTENT_TYPE, where)));
   if (contentType !== '060b2a864886f70d0109100104')
     bad('TIMESTAMP_SIGNATURE', 'the signed content type is not a time stamp', where);
-  if (signer.signedAttrsRaw === undefined) bad('TIMESTAMP_SIGNATURE', 'the stamp signs no attributes', where);
-  const attributes = Buffer.from(signer.signedAttrsRaw!.slice(0));
-  // RFC 5652 §5.4: what is signed carries the tag of a SET, not the implicit [0] of the encoding.
-  attributes[0] = 0x31;
+  // RFC 5652 §5.4: what is signed is the DER of a SET OF, not the implicit [0] of the encoding.
+  const attributes = Buffer.from(AsnConvert.serialize(new SignedAttributes(signer.signedAttrs ?? [])));
   if (!verify(scheme ?? digest!, attributes, leaf.publicKey, Buffer.from(signer.signature.buffer))) {
     bad('TIMESTAMP_SIGNATURE', 'the signature of the stamp is wrong', where);
   }
 }
 
 /** RFC 3161 §2.3: the extended key usage is time stamping, alone and critical; and the signer is no CA. */
-function checkPurpose(leaf: X509Certificate, where: string): void {
+export function checkPurpose(leaf: X509Certificate, where: string): void {
   const extension = AsnConvert.parse(leaf.raw, Certificate).tbsCertificate.extensions?.find(
     (ext) => ext.extnID === id_ce_extKeyUsage,
   );
