@@ -7,11 +7,11 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { FLEET_HEADER, fleetRows, RUN_HEADER, runRows, simulateFleet, simulateRuns, toCsv } from '../plant/index.js';
+import { type RecordingRoom, recordAssets, type StatementView } from '../record/index.js';
 import {
   type CrossFit,
   candidatesFor,
   chooseFit,
-  measuresOf,
   parseCsv,
   predictionsCsv,
   predictTable,
@@ -192,29 +192,66 @@ test('of equally good candidates the faster is taken', () => {
   assert.equal(chooseFit([fit(0, -20), fit(1, -15), fit(2, -14)]).candidate.name, '128-64');
 });
 
-test('a training becomes four assets that point at one another, with every parameter', async () => {
-  const trained = await trainModel({
-    table: fleet,
-    sha256: 'f'.repeat(64),
-    task: 'classify',
-    target: 'failure',
-    seed: 3,
-    hidden: [8],
-    epochs: 2,
+/** The ledger as `record` sees it: what is appended is kept, nothing is signed. */
+function plainRoom(): { room: RecordingRoom; stated: StatementView[] } {
+  const stated: StatementView[] = [];
+  const ledger: RecordingRoom['ledger'] = {
+    async append(inputs) {
+      return inputs.map((input) => {
+        const index = stated.length;
+        stated.push({ ...input, index, sha256: String(index).padStart(64, '0'), time: '2026-03-01T00:00:00Z' });
+        return { index, sha256: stated[index]!.sha256 };
+      });
+    },
+    async *statements() {
+      yield* stated;
+    },
+  };
+  return { room: { ledger, vault: null }, stated };
+}
+
+test('a training is recorded in one go: five assets that point at one another, with every parameter', async () => {
+  const data = path.join(folder, 'recorded.csv');
+  await writeFile(data, toCsv(FLEET_HEADER, fleetRows(simulateFleet({ rows: 800, seed: 6 }))));
+  const read = await readTable(data);
+  const trained = await trainModel({ ...read, task: 'classify', target: 'failure', seed: 3, epochs: 2 });
+  const [model, held] = [path.join(folder, 'recorded.onnx'), path.join(folder, 'recorded.test.csv')];
+  await writeFile(model, trained.model);
+  await writeFile(held, tableCsv(read.table, trained.testRows));
+  const { room, stated } = plainRoom();
+  const requests = trainingAssets(trained, { data, model, test: held, name: 'gearbox', machine: '2 cores' });
+  // The reference in the vault is record's own matter.
+  await recordAssets(
+    room,
+    requests.map((one) => (one.kind === 'model' ? { ...one, keep: 'none' as const } : one)),
+  );
+  const byKind = new Map(stated.map((one) => [one.kind, one]));
+  assert.deepEqual([...byKind.keys()].sort(), [
+    'architecture',
+    'model',
+    'test-set',
+    'training-parameters',
+    'training-set',
+  ]);
+  const digest = (kind: string): string => byKind.get(kind)!.subjects[0]!.sha256;
+  assert.equal(digest('training-set'), read.sha256);
+  const predicate = byKind.get('model')!.predicate as {
+    links: { relation: string; sha256: string }[];
+    quality: { metric: string; value: number; on: string }[];
+    alternatives: { reason: string; milliseconds: number }[];
+  };
+  assert.deepEqual(Object.fromEntries(predicate.links.map(({ relation, sha256 }) => [relation, sha256])), {
+    'trained-on': digest('training-set'),
+    'evaluated-on': digest('test-set'),
+    parameters: digest('training-parameters'),
+    architecture: digest('architecture'),
   });
-  const assets = trainingAssets(trained, { data: 'd.csv', model: 'm.onnx', test: 't.csv', name: 'm', machine: 'test' });
-  assert.deepEqual(
-    assets.map(({ kind }) => kind),
-    ['training-set', 'test-set', 'training-parameters', 'model'],
-  );
-  const parameters = assets[2]!.facts.parameters!;
-  for (const name of ['seed', 'loss', 'epochs', 'batch', 'rate', 'threshold', 'testShare'])
+  assert.ok(predicate.quality.every(({ on }) => on === digest('test-set')));
+  assert.equal(predicate.alternatives.length, 2);
+  const { parameters } = byKind.get('training-parameters')!.predicate as { parameters: Record<string, unknown> };
+  for (const name of ['seed', 'loss', 'epochs', 'batch', 'rate', 'threshold', 'testShare']) {
     assert.ok(name in parameters, name);
-  assert.deepEqual(
-    assets[3]!.facts.links!.map(({ relation }) => relation),
-    ['trained-on', 'evaluated-on', 'parameters'],
-  );
-  assert.deepEqual(measuresOf(trained.record.quality)[0]!.metric, 'f1');
+  }
 });
 
 test('tasks that cannot be are refused by name', async () => {
