@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { memorySource, seededRandom } from '../base/index.js';
 import { cnn, mlp, runModel } from '../compute/index.js';
 import { buildOnnx, openModel } from '../formats/index.js';
-import { arrayTrainer, fineTune, readNet, trainOnArrays } from './index.js';
+import { arrayTrainer, exportModel, fineTune, outputsOf, readNet, trainOnArrays } from './index.js';
 
 /** Two raw columns on very different scales; the class is the sign of a product, so that a line cannot tell it. */
 function saddle(count: number, seed: number) {
@@ -85,7 +85,6 @@ test('fine-tuning moves the weights a little, keeps the card, and keeps pruned w
   assert.ok(size(moved) > 0 && size(moved) < 0.1 * size(base.parameters));
 
   const pruned = base.parameters.map((value) => (Math.abs(value) < 0.1 ? 0 : value));
-  const { exportModel } = await import('./index.js');
   const kept = await fineTune(exportModel(base.card, pruned), data, {
     epochs: 3,
     rate: 1e-2,
@@ -104,9 +103,32 @@ test('a model that was not trained here, or whose tensors and card disagree, is 
   const card = (await trainOnArrays({ ...spec, seed: 1, epochs: 1 }, saddle(50, 1))).card;
   const metadata = { 'muniment.model': JSON.stringify(card) };
   await assert.rejects(readNet(buildOnnx({ graph: empty, metadata })), { code: 'TRAIN_CARD_INVALID' });
-  await assert.rejects(readNet(buildOnnx({ graph: empty, metadata: { 'muniment.model': '{"version":2}' } })), {
+  const spoilt: readonly object[] = [
+    { version: 2 },
+    { ...card, columns: [null] },
+    { ...card, columns: [{ name: 'x', kind: 'category', categories: [1] }] },
+    { ...card, classes: [{}] },
+    { ...card, net: { input: ['a'], layers: [] } },
+    { ...card, net: { ...card.net, layers: [{ kind: 'dense', units: 1e12 }] } },
+    { ...card, derived: { logs: [{}], pairs: [] } },
+    { ...card, window: { unit: 1 } },
+  ];
+  for (const one of spoilt) {
+    const bytes = buildOnnx({ graph: empty, metadata: { 'muniment.model': JSON.stringify(one) } });
+    await assert.rejects(readNet(bytes), (error: { code: string }) =>
+      ['TRAIN_CARD_INVALID', 'COMPUTE_NET_INVALID'].includes(error.code),
+    );
+  }
+});
+
+test('a graph that does not answer as its card says is refused', async () => {
+  const { model, card } = await trainOnArrays({ ...spec, seed: 1, epochs: 1 }, saddle(50, 1));
+  const inputs = saddle(4, 2).inputs;
+  assert.equal((await outputsOf(model, card, inputs, [4, 3])).length, 8);
+  await assert.rejects(outputsOf(model, { ...card, classes: ['a', 'b', 'c'] }, inputs, [4, 3]), {
     code: 'TRAIN_CARD_INVALID',
   });
+  await assert.rejects(outputsOf(model, { ...card, task: 'forecast' }, inputs, [4, 3]), { code: 'TRAIN_CARD_INVALID' });
 });
 
 test('a rate that diverges is reported, not exported', async () => {

@@ -63,16 +63,45 @@ export function readCard(metadata: ReadonlyMap<string, string>, where: string): 
   return value;
 }
 
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+const listOf = (value: unknown, test: (item: never) => boolean): boolean =>
+  Array.isArray(value) && value.every((item) => typeof item === 'object' && item !== null && test(item as never));
+const nullOr = (value: unknown, test: (item: never) => boolean): boolean => value === null || listOf([value], test);
+
+const isColumn = (column: Partial<Record<string, unknown>>): boolean =>
+  isText(column.name) &&
+  (column.kind === 'number'
+    ? isNumber(column.mean) && isNumber(column.scale)
+    : column.kind === 'category' && Array.isArray(column.categories) && column.categories.every(isText));
+
+const isLayer = (layer: Partial<Record<string, unknown>>): boolean =>
+  layer.kind === 'dense'
+    ? isNumber(layer.units)
+    : layer.kind === 'conv'
+      ? [layer.channels, layer.kernel, layer.stride, layer.padding].every(isNumber)
+      : layer.kind === 'relu' || layer.kind === 'flatten' || layer.kind === 'mean';
+
+/** The metadata of a model comes from anyone: every field that is used is looked at. */
 function isCard(value: unknown): value is ModelCard {
   if (typeof value !== 'object' || value === null) return false;
   const card = value as Partial<ModelCard>;
+  const all = (item: Record<string, unknown>, names: readonly string[]): boolean =>
+    names.every((name) => isNumber(item[name]));
   return (
     card.version === 1 &&
     (card.task === 'classify' || card.task === 'forecast') &&
-    typeof card.target === 'string' &&
-    Array.isArray(card.columns) &&
+    isText(card.target) &&
+    listOf(card.columns, isColumn) &&
     Array.isArray(card.classes) &&
+    card.classes.every(isText) &&
+    (card.threshold === null || isNumber(card.threshold)) &&
     Array.isArray(card.net?.input) &&
-    Array.isArray(card.net?.layers)
+    card.net.input.every(isNumber) &&
+    listOf(card.net.layers, isLayer) &&
+    listOf(card.derived?.logs, (one) => all(one, ['column', 'shift', 'mean', 'scale'])) &&
+    listOf(card.derived?.pairs, (one) => all(one, ['a', 'b', 'sign', 'scale'])) &&
+    nullOr(card.output, (one) => all(one, ['mean', 'scale'])) &&
+    nullOr(card.window, (one: Record<string, unknown>) => isText(one.unit) && isText(one.time) && isNumber(one.length))
   );
 }

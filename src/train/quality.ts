@@ -1,4 +1,5 @@
 /** The exported model itself on test data: how good, how fast. */
+import { inputError } from '../base/index.js';
 import { createSession } from '../compute/index.js';
 import type { ModelCard } from './card.js';
 import { argmax } from './cross-fit.js';
@@ -33,6 +34,7 @@ const BATCH = 4_096;
 /**
  * Probabilities [n, K] or values [n] for raw inputs.
  * @param shape [n, …], the shape of `inputs`
+ * @throws `TRAIN_CARD_INVALID` when graph and card disagree
  */
 export async function outputsOf(
   model: Uint8Array | string,
@@ -45,12 +47,22 @@ export async function outputsOf(
     const [count = 0, ...rest] = shape;
     const width = rest.reduce((product, n) => product * n, 1);
     const name = card.task === 'classify' ? PROBABILITIES : VALUE;
+    const outputs = card.task === 'classify' ? card.classes.length : 1;
     const parts: Float32Array[] = [];
     for (let start = 0; start < count; start += BATCH) {
       const end = Math.min(count, start + BATCH);
       const data = inputs.subarray(start * width, end * width);
       const result = await session.run({ [INPUT]: { data, shape: [end - start, ...rest] } });
-      parts.push(result[name]!.data as Float32Array);
+      const values = result[name]?.data;
+      if (!(values instanceof Float32Array) || values.length !== (end - start) * outputs) {
+        throw inputError('TRAIN_CARD_INVALID', 'the graph does not answer as the model describes', {
+          expected: `${outputs} float values a row in '${name}'`,
+          got: Object.entries(result)
+            .map(([key, { shape: found }]) => `${key} [${found.join(', ')}]`)
+            .join('; '),
+        });
+      }
+      parts.push(values);
     }
     const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
