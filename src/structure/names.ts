@@ -1,0 +1,80 @@
+/** Unit groups of plain stacks without a graph: torch's names and shapes. An assumption, and vouched so. */
+import type { Tensor } from '../formats/index.js';
+import type { Segment, UnitGroup } from './types.js';
+import type { Role } from './walk.js';
+
+const stem = (name: string) => name.replace(/\.?(weight|bias|running_mean|running_var)$/, '');
+
+export function roleFromName({ name, shape }: Tensor): Role {
+  if (/weight_hh/.test(name)) return 'recurrent';
+  if (shape.length >= 2) return /weight|kernel/.test(name) ? 'weight' : 'other';
+  if (/bias$/.test(name)) return 'bias';
+  return shape.length === 1 && /(weight|running_mean|running_var)$/.test(name) ? 'norm' : 'other';
+}
+
+const plain = (tensor: string, axis: number, repeat = 1): Segment => ({
+  tensor,
+  axis,
+  start: 0,
+  unitStride: repeat,
+  repeat,
+  repeatStride: 1,
+});
+
+/**
+ * Each weight of two or more axes is a layer, in natural order of names; its outputs feed the next one, flattened where
+ * the widths say so. Groups of equal width are one unless the owner vouches, since a residual may tie them.
+ */
+export function groupsFromNames(tensors: readonly Tensor[], plainStack: boolean): readonly UnitGroup[] {
+  const ordered = [...tensors].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+  const layers = ordered.filter((tensor) => roleFromName(tensor) === 'weight');
+  const groups: UnitGroup[] = [];
+  for (let l = 0; l + 1 < layers.length; l++) {
+    const [layer, next] = [layers[l]!, layers[l + 1]!];
+    const size = layer.shape[0]!;
+    const repeat = next.shape[1]! / size;
+    const flattens = repeat === 1 || (layer.shape.length > 2 && next.shape.length === 2);
+    if (size < 2 || !Number.isInteger(repeat) || repeat < 1 || !flattens) continue;
+    const between = ordered.filter(
+      (tensor) =>
+        tensor.shape.length === 1 &&
+        tensor.shape[0] === size &&
+        (stem(tensor.name) === stem(layer.name) ||
+          (isBetween(tensor.name, layer.name, next.name) &&
+            roleFromName(tensor) !== 'other' &&
+            stem(tensor.name) !== stem(next.name))),
+    );
+    groups.push({
+      id: `g${groups.length}`,
+      size,
+      vouched: plainStack ? 'owner' : 'names',
+      incoming: [plain(layer.name, 0), ...between.map((tensor) => plain(tensor.name, 0))],
+      outgoing: [plain(next.name, 1, repeat)],
+      scaling: 'positive',
+      label: stem(layer.name),
+    });
+  }
+  return plainStack ? groups : merged(groups);
+}
+
+const isBetween = (name: string, before: string, after: string) =>
+  name.localeCompare(before, 'en', { numeric: true }) > 0 && name.localeCompare(after, 'en', { numeric: true }) < 0;
+
+function merged(groups: readonly UnitGroup[]): readonly UnitGroup[] {
+  const bySize = new Map<number, UnitGroup>();
+  for (const group of groups) {
+    const known = bySize.get(group.size);
+    bySize.set(
+      group.size,
+      known === undefined
+        ? { ...group, id: `g${bySize.size}` }
+        : {
+            ...known,
+            incoming: [...known.incoming, ...group.incoming],
+            outgoing: [...known.outgoing, ...group.outgoing],
+            label: `${known.label}, ${group.label}`,
+          },
+    );
+  }
+  return [...bySize.values()];
+}
