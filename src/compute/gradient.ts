@@ -44,7 +44,7 @@ export function emitLayer(
 ): string {
   switch (planned.layer.kind) {
     case 'dense':
-      return g.node('Gemm', [input, weight!, bias!], { transB: { int: 1 } }, output);
+      return g.node('Gemm', [input, weight!, bias!], { transB: { int: 1 } }, output, planned.name);
     case 'conv': {
       const { kernel, stride, padding } = planned.layer;
       return g.node(
@@ -52,14 +52,15 @@ export function emitLayer(
         [input, weight!, bias!],
         { kernel_shape: { ints: [kernel] }, strides: { ints: [stride] }, pads: { ints: [padding, padding] } },
         output,
+        planned.name,
       );
     }
     case 'relu':
-      return g.node('Relu', [input], {}, output);
+      return g.node('Relu', [input], {}, output, planned.name);
     case 'flatten':
-      return g.node('Flatten', [input], { axis: { int: 1 } }, output);
+      return g.node('Flatten', [input], { axis: { int: 1 } }, output, planned.name);
     case 'mean':
-      return g.node('ReduceMean', [input], { axes: { ints: [2] }, keepdims: { int: 0 } }, output);
+      return g.node('ReduceMean', [input], { axes: { ints: [2] }, keepdims: { int: 0 } }, output, planned.name);
   }
 }
 

@@ -4,8 +4,8 @@ import type { GraphSpec, NodeSpec, TensorSpec, ValueSpec } from '../formats/inde
 type Attributes = NonNullable<NodeSpec['attributes']>;
 
 export interface GraphBuilder {
-  /** Adds a node with one output and returns the output's name. */
-  node(op: string, inputs: readonly string[], attributes?: Attributes, output?: string): string;
+  /** Adds a node with one output and returns the output's name. Names are made up where none is given. */
+  node(op: string, inputs: readonly string[], attributes?: Attributes, output?: string, name?: string): string;
   /** Adds a node with several outputs. */
   nodes(op: string, inputs: readonly string[], count: number, attributes?: Attributes): readonly string[];
   floats(values: readonly number[] | Float32Array, shape?: readonly number[], name?: string): string;
@@ -25,12 +25,13 @@ export function graphBuilder(prefix = ''): GraphBuilder {
     inputs: readonly string[],
     outputs: readonly string[],
     attributes: Attributes = {},
+    name = `n${nodes.length}`,
   ): void => {
-    nodes.push({ name: `${prefix}n${nodes.length}`, op, inputs: [...inputs], outputs, attributes });
+    nodes.push({ name: `${prefix}${name}`, op, inputs: [...inputs], outputs, attributes });
   };
   const builder: GraphBuilder = {
-    node(op, inputs, attributes, output = fresh(op)) {
-      push(op, inputs, [output], attributes);
+    node(op, inputs, attributes, output = fresh(op), name = undefined) {
+      push(op, inputs, [output], attributes, name);
       return output;
     },
     nodes(op, inputs, count, attributes) {
