@@ -16,6 +16,8 @@ const UNITS = 128;
 /** Columns of a sampled row: chance cosines have s.d. 1/√256 = 0.06. */
 const COLUMNS = 256;
 
+/** Rows of a tensor that only needs describing. */
+const SILENT_ROWS = 16;
 /** Elements of whole rows read for the invariants of one group: two tensors of 8,192 columns. */
 const MAX_WHOLE_ROWS = 2 ** 21;
 
@@ -55,7 +57,7 @@ export function samplePlan(plan: TestPlan, seed: Uint8Array): TestPlan {
   const wholeRows = new Map<string, number>();
   const tensors = plan.tensors.flatMap((tensor) => {
     const own = tensor.axes.find((axis) => axis.group === tensor.group);
-    if (own === undefined) return drop(tensor, 'not sampled: it speaks for no unit group') ?? [];
+    if (own === undefined) return [sampleSilent(tensor, seed)];
     if (tensor.use === 'invariant' && own.axis === 0 && units.has(own.group)) {
       const read =
         (wholeRows.get(own.group) ?? 0) + (units.get(own.group)!.length * product(tensor.shape)) / tensor.shape[0]!;
@@ -102,6 +104,20 @@ function sampleTensor(
     axes: [{ ...own, segments: chosen === null ? own.segments : [compact] }],
     select: select.some((positions) => positions !== null) ? select : null,
   };
+}
+
+/** A few rows of a tensor that speaks for no group: enough to describe whether it is shared. */
+function sampleSilent(tensor: PlanTensor, seed: Uint8Array): PlanTensor {
+  const [rows = 1, columns = 1] = tensor.shape;
+  const label = `silent ${tensor.name}`;
+  const select = tensor.shape.map((size, axis): readonly number[] | null => {
+    if (axis === 0) return size <= SILENT_ROWS ? null : drawSorted(rows, SILENT_ROWS, seed, label);
+    if (axis > 1 || size <= COLUMNS) return null;
+    const start = keyedStream(sha256(seed, utf8(label))).below(columns - COLUMNS + 1);
+    return Array.from({ length: COLUMNS }, (_, k) => start + k);
+  });
+  const shape = tensor.shape.map((size, axis) => select[axis]?.length ?? size);
+  return { ...tensor, shape, axes: [], group: null, select };
 }
 
 /** m distinct units of 0 … n − 1, ascending, by Floyd's method. */

@@ -1,0 +1,77 @@
+/** A comparison in words, line by line; what prints it adds colour. */
+import type { Comparison, EvidenceLine, SharedTensor, Tweak } from './types.js';
+
+export interface ComparisonText {
+  readonly verdict: string;
+  readonly reason: string;
+  /** Name and value pairs, in reading order. */
+  readonly facts: readonly (readonly [string, string])[];
+}
+
+export function comparisonText(answer: Comparison): ComparisonText {
+  const facts: (readonly [string, string])[] = [];
+  for (const line of answer.lines) facts.push([`${line.test} (${line.kind})`, lineText(line)]);
+  for (const line of answer.lines) facts.push(['assuming', line.assumption]);
+  if (answer.tweaks.length > 0) facts.push(['what was done', answer.tweaks.map(tweakText).join('; ')]);
+  if (answer.lines.length > 0) {
+    facts.push([
+      'scope',
+      `${percent(answer.scope.comparable)} of the learned parameters comparable, ${percent(answer.scope.related)} related`,
+    ]);
+  }
+  for (const [nature, tensors] of byNature(answer.shared))
+    facts.push([`shared ${nature}`, listed(tensors.map(({ a }) => a))]);
+  if (answer.leftOut.length > 0) {
+    facts.push([
+      'left out',
+      listed(
+        answer.leftOut.map(({ tensor, reason }) => `${tensor} (${reason})`),
+        3,
+      ),
+    ]);
+  }
+  for (const line of answer.lines) facts.push([`${line.test} cannot see`, line.blindTo.join('; ')]);
+  facts.push(['read', `${bytesText(answer.bytesRead)} in ${answer.seconds.toFixed(2)} s`]);
+  return { verdict: answer.verdict, reason: answer.reason, facts };
+}
+
+const lineText = (line: EvidenceLine): string =>
+  `${Number.isInteger(line.statistic) ? line.statistic : line.statistic.toFixed(2)} of ${line.n}, log10 p ≤ ${line.log10p.toFixed(2)}`;
+
+const WORDS: Readonly<Record<string, (tweak: Tweak) => string>> = {
+  'exact-copy': () => 'exact copy',
+  converted: (tweak) =>
+    tweak.from === undefined ? `converted (${tweak.precision})` : `converted from ${tweak.from} to ${tweak.to}`,
+  quantised: (tweak) => `quantised to ${tweak.bits} bits, one scale per ${tweak.granularity}`,
+  pruned: (tweak) => `${percent(Number(tweak.share))} pruned`,
+  'fine-tuned': (tweak) => `fine-tuned (drift ${percent(Number(tweak.drift))})`,
+  noise: (tweak) => `noise added (${percent(Number(tweak.drift))})`,
+  permuted: (tweak) => `hidden units re-ordered in ${tweak.groups} of ${tweak.of} groups`,
+  rescaled: (tweak) => `hidden units rescaled in ${tweak.groups} groups`,
+  'sign-flipped': (tweak) => `${tweak.units} hidden units with flipped sign`,
+};
+
+/** One tweak in words. */
+export const tweakText = (tweak: Tweak): string => WORDS[tweak.kind]?.(tweak) ?? tweak.kind;
+
+function byNature(shared: readonly SharedTensor[]): Map<string, SharedTensor[]> {
+  const groups = new Map<string, SharedTensor[]>();
+  for (const tensor of shared) groups.set(tensor.nature, [...(groups.get(tensor.nature) ?? []), tensor]);
+  return groups;
+}
+
+const listed = (names: readonly string[], most = 6): string =>
+  names.length <= most ? names.join(', ') : `${names.slice(0, most).join(', ')} and ${names.length - most} more`;
+
+const percent = (share: number): string => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+
+function bytesText(bytes: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB'];
+  let size = bytes;
+  let unit = 0;
+  while (size >= 1000 && unit < units.length - 1) {
+    size /= 1000;
+    unit++;
+  }
+  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
+}
