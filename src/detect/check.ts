@@ -1,6 +1,7 @@
 /** `check`: a suspect against every release and every recorded original of a room; every look is a statement and is counted. */
 import path from 'node:path';
 import {
+  environmentError,
   fileSource,
   fromUtf8,
   type Json,
@@ -355,13 +356,23 @@ async function record(
     candidates: answer.candidates,
     ...(custody === undefined || Object.keys(custody).length === 0 ? {} : { custody }),
   };
-  const [receipt] = await room.ledger.append([
-    {
-      kind: 'check',
-      subjects: [{ name: answer.suspect.name, sha256: answer.suspect.sha256 }],
-      // Plain JSON: what is undefined in a line's detail is left out, as JSON does.
-      predicate: JSON.parse(JSON.stringify(predicate)) as Record<string, Json>,
-    },
-  ]);
-  return receipt!.sha256;
+  return room.ledger.exclusively(async (append) => {
+    const looks = registryOf(await collect(room.ledger.statements())).checks.length;
+    if (looks + 1 !== answer.look) {
+      throw environmentError('CHECK_RACED', 'another check was recorded in this room meanwhile', {
+        expected: `look ${answer.look}`,
+        got: `look ${looks + 1}`,
+        todo: 'run it again, so that the correction counts both looks',
+      });
+    }
+    const [receipt] = await append([
+      {
+        kind: 'check',
+        subjects: [{ name: answer.suspect.name, sha256: answer.suspect.sha256 }],
+        // Plain JSON: what is undefined in a line's detail is left out, as JSON does.
+        predicate: JSON.parse(JSON.stringify(predicate)) as Record<string, Json>,
+      },
+    ]);
+    return receipt!.sha256;
+  });
 }

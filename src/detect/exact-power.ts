@@ -81,7 +81,11 @@ export function exactTrials(
         const random = seededRandom(trial, `exact power ${tweak}`);
         const suspect =
           tweak === PERMUTED
-            ? disguise(plan, tweakTable(released, 'noise 30 %', () => random.unit()), random)
+            ? disguise(
+                plan,
+                tweakTable(released, 'noise 30 %', () => random.unit()),
+                random,
+              )
             : tweakTable(released, tweak, () => random.unit());
         const alignment = alignTables(plan.test, reference, suspect, 1);
         const input = { plan, reference, suspect, keys, alignment };

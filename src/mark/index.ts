@@ -1,7 +1,9 @@
 export * from './beacon.js';
+export { beaconSource } from './beacon-source.js';
 export { committable, foldName, releasedValues } from './canonical.js';
 export * from './commitment.js';
 export * from './derive.js';
+export { type OutputDrift, outputDrift } from './drift.js';
 export * from './keys.js';
 export * from './normal.js';
 export * from './plan.js';

@@ -54,6 +54,10 @@ import {
 
 /** What a release needs of a room. */
 export interface ReleaseRoom extends RecordingRoom {
+  readonly ledger: RecordingRoom['ledger'] & {
+    /** Runs work while nobody else can append. */
+    exclusively<T>(work: (append: RecordingRoom['ledger']['append']) => Promise<T>): Promise<T>;
+  };
   readonly vault: (NonNullable<RecordingRoom['vault']> & SecretStore) | null;
   /** Time stamps of the current checkpoint by every authority that the room names; [] where it names none. */
   stampFacts(): Promise<readonly StampFact[]>;

@@ -1,0 +1,118 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { usageError } from '../../base/index.js';
+import {
+  beaconSource,
+  DEFAULT_STRENGTH,
+  outputDrift,
+  type Released,
+  release,
+  releaseRoom,
+  resumeRelease,
+} from '../../mark/index.js';
+import type { Answer, Call, Command } from '../command.js';
+import { openRoomFor } from '../open-room.js';
+import { flagOption, numberOption, textOption } from '../options.js';
+
+export const command: Command = {
+  name: 'release',
+  summary: 'make a marked copy of a recorded model for one recipient',
+  usage: 'release MODEL --to RECIPIENT [--out FILE] [--strength S] [--beacon FILE|URL]',
+  description: `Commits the original and secret seeds in the ledger, has that stamped, binds the keys to a value that came later,
+and only then draws a secret order of the hidden units and a faint mark in the weights. If anything fails, no copy is
+left and the commitment stays and counts; --resume finishes it. The model must be recorded with --keep full.`,
+  examples: [
+    'muniment release net.onnx --to "Example Works BV" --out net-example.onnx',
+    'muniment release net.safetensors --graph net.onnx --to acme --out acme.safetensors',
+    'muniment release net.onnx --to acme --beacon https://api.drand.sh/52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971',
+    'muniment release --resume r-0123456789abcdef --beacon round.json --out acme.onnx',
+  ],
+  options: {
+    to: { type: 'string', value: 'RECIPIENT', help: 'for whom the copy is' },
+    out: {
+      type: 'string',
+      value: 'FILE',
+      help: 'where it goes (default: beside the model, named after the recipient)',
+    },
+    strength: {
+      type: 'string',
+      value: 'S',
+      help: `of the mark, in standard deviations of each tensor (default ${DEFAULT_STRENGTH})`,
+    },
+    batches: { type: 'string', value: 'N', help: 'key batches, of which one can be opened in court (default 2)' },
+    beacon: { type: 'string', value: 'FILE|URL', help: 'drand round, or the address of a chain (quicknet)' },
+    graph: { type: 'string', value: 'FILE', help: 'ONNX file of the same network, for a model without a graph' },
+    'plain-stack': { type: 'boolean', help: 'the model is a plain stack of layers, each used by the next alone' },
+    resume: { type: 'boolean', help: 'finish a release that was committed; MODEL is then its name, r-…' },
+  },
+  positionals: { names: ['MODEL'], min: 0, max: 1 },
+  async run(call) {
+    const room = releaseRoom(await openRoomFor(call, { unlock: true }));
+    const named = textOption(call, 'beacon');
+    const beacon =
+      named === undefined ? null : beaconSource(/^https?:/.test(named) ? named : path.resolve(call.cwd, named));
+    const options = { beacon, progress: (label: string) => call.progress(label) };
+    const [model] = call.positionals;
+    if (flagOption(call, 'resume')) {
+      const out = textOption(call, 'out');
+      if (out === undefined) {
+        throw usageError('OPTION_VALUE', '--resume needs --out FILE', { expected: 'where the copy goes' });
+      }
+      return answerOf(call, await resumeRelease(room, model ?? null, path.resolve(call.cwd, out), options), null);
+    }
+    const to = textOption(call, 'to');
+    if (model === undefined || to === undefined) {
+      throw usageError('ARGUMENT_MISSING', 'release needs a MODEL and --to RECIPIENT', {
+        todo: 'muniment release --help shows examples',
+      });
+    }
+    const file = path.resolve(call.cwd, model);
+    const isFile = (await stat(file).catch(() => null)) !== null;
+    const out = textOption(call, 'out') ?? besideModel(isFile ? model : `${model}.onnx`, to);
+    const strength = numberOption(call, 'strength');
+    const batches = numberOption(call, 'batches', { integer: true });
+    const graph = textOption(call, 'graph');
+    const released = await release(
+      room,
+      {
+        model: isFile ? file : model,
+        recipient: to,
+        out: path.resolve(call.cwd, out),
+        graph: graph === undefined ? null : path.resolve(call.cwd, graph),
+        plainStack: flagOption(call, 'plain-stack'),
+        ...(strength === undefined ? {} : { strength }),
+        ...(batches === undefined ? {} : { batches }),
+      },
+      options,
+    );
+    return answerOf(call, released, isFile ? file : null);
+  },
+};
+
+function besideModel(model: string, recipient: string): string {
+  const slug = recipient
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+  const { dir, name, ext } = path.parse(model);
+  return path.join(dir, `${name}.${slug === '' ? 'copy' : slug}${ext}`);
+}
+
+async function answerOf(call: Call, released: Released, original: string | null): Promise<Answer> {
+  const drift = original === null ? null : await outputDrift(original, released.out);
+  const shown = path.relative(call.cwd, released.out) || released.out;
+  const lines = [
+    `${released.release}: a copy of ${released.model.name} for ${released.recipient}`,
+    `  file        ${shown}`,
+    `  sha256      ${released.sha256}`,
+    `  drawn       order of ${released.units} units in ${released.groups} groups, mark in ${released.markedWeights} weights at strength ${released.strength}`,
+    `  assumption  ${released.assumption}`,
+  ];
+  if (drift !== null) {
+    const same = drift.sameClass === null ? '' : `; same class in ${(100 * drift.sameClass).toFixed(0)} %`;
+    lines.push(
+      `  outputs     differ by ${(100 * drift.rms).toFixed(2)} % (rms) on ${drift.inputs} random inputs${same}`,
+    );
+  }
+  return { json: { ...released, drift }, text: lines.join('\n') };
+}

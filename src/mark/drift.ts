@@ -1,0 +1,105 @@
+/** How much a release's outputs differ from the original's, measured by running both. */
+
+import { MunimentError, seededRandom } from '../base/index.js';
+import { createSession, type Feed } from '../compute/index.js';
+import { openModel } from '../formats/index.js';
+
+export interface OutputDrift {
+  /** Inputs tried, drawn from N(0, 1) by a fixed seed. */
+  readonly inputs: number;
+  /** max |Δ| / max |y| over all outputs and inputs. */
+  readonly largest: number;
+  /** Root mean square of Δ over that of y. */
+  readonly rms: number;
+  /** Share of inputs whose largest output stays the same one; null where outputs have no classes. */
+  readonly sameClass: number | null;
+}
+
+const INPUTS = 64;
+/** A free dimension is 1; inputs larger than this are not invented. */
+const MAX_INPUT = 2 ** 22;
+
+/**
+ * Runs both models in onnxruntime on the same invented inputs.
+ * @returns null where that cannot be done: no graph, inputs that are not float, or no onnxruntime
+ */
+export async function outputDrift(original: string, copy: string): Promise<OutputDrift | null> {
+  const shapes = await floatInputs(original);
+  if (shapes === null) return null;
+  try {
+    const a = await createSession(original, { threads: 1 });
+    try {
+      const b = await createSession(copy, { threads: 1 });
+      try {
+        const random = seededRandom(1, 'output drift');
+        const pairs: [Float64Array, Float64Array][] = [];
+        for (let n = 0; n < INPUTS; n++) {
+          const feeds = Object.fromEntries(
+            [...shapes].map(([name, shape]): [string, Feed] => {
+              const size = shape.reduce((all, length) => all * length, 1);
+              // Sum of twelve uniforms less six: close enough to normal for an input, and no engine's logarithm.
+              const draw = (): number => Array.from({ length: 12 }, () => random.unit()).reduce((x, y) => x + y, -6);
+              return [name, { data: Float32Array.from({ length: size }, draw), shape: [...shape] }];
+            }),
+          );
+          const [ya, yb] = [await a.run(feeds), await b.run(feeds)];
+          for (const name of Object.keys(ya)) {
+            pairs.push([Float64Array.from(ya[name]!.data, Number), Float64Array.from(yb[name]!.data, Number)]);
+          }
+        }
+        return measure(pairs);
+      } finally {
+        await b.close();
+      }
+    } finally {
+      await a.close();
+    }
+  } catch (error) {
+    if (error instanceof MunimentError && error.code.startsWith('COMPUTE_')) return null;
+    throw error;
+  }
+}
+
+async function floatInputs(file: string): Promise<ReadonlyMap<string, readonly number[]> | null> {
+  const model = await openModel(file);
+  try {
+    const { graph } = model;
+    if (graph === null) return null;
+    const out = new Map<string, readonly number[]>();
+    for (const { name, dtype, shape } of graph.inputs) {
+      if (graph.initialisers.has(name)) continue;
+      const sizes = shape?.map((size) => (typeof size === 'number' && size > 0 ? size : 1));
+      if (dtype !== 'F32' || sizes === undefined || sizes.reduce((all, size) => all * size, 1) > MAX_INPUT) return null;
+      out.set(name, sizes);
+    }
+    return out.size === 0 ? null : out;
+  } finally {
+    await model.close();
+  }
+}
+
+function measure(pairs: readonly (readonly [Float64Array, Float64Array])[]): OutputDrift {
+  let most = 0;
+  let size = 0;
+  let squares = 0;
+  let energy = 0;
+  let same = 0;
+  let classes = 0;
+  for (const [a, b] of pairs) {
+    for (let k = 0; k < a.length; k++) {
+      most = Math.max(most, Math.abs(a[k]! - b[k]!));
+      size = Math.max(size, Math.abs(a[k]!));
+      squares += (a[k]! - b[k]!) ** 2;
+      energy += a[k]! ** 2;
+    }
+    if (a.length < 2) continue;
+    classes++;
+    if (a.indexOf(Math.max(...a)) === b.indexOf(Math.max(...b))) same++;
+  }
+  return {
+    inputs: INPUTS,
+    largest: size === 0 ? 0 : most / size,
+    rms: energy === 0 ? 0 : Math.sqrt(squares / energy),
+    sameClass: classes === 0 ? null : same / classes,
+  };
+}
