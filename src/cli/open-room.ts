@@ -28,3 +28,11 @@ export async function roomFolder(call: Call): Promise<string> {
     todo: 'muniment init makes one; --room DIR names one elsewhere',
   });
 }
+
+/** Has the log stamped where the room names authorities. What was recorded stands even when none of them answers. */
+export async function stampRoom(room: Room, call: Call): Promise<void> {
+  const { failures } = await room.stamp();
+  for (const { url, error } of failures) {
+    call.note(`no time stamp from ${url}: ${error.message} (${error.code}); the next command that records asks again`);
+  }
+}

@@ -12,9 +12,29 @@ export interface Registered {
 
 export const registry: readonly Registered[] = [
   {
+    name: 'init',
+    summary: 'open a room: the ledger, the vault and the keys, in one folder',
+    load: () => import('./commands/init.js'),
+  },
+  {
+    name: 'record',
+    summary: 'record what you made or obtained: data, models, code, documents, systems',
+    load: () => import('./commands/record.js'),
+  },
+  {
+    name: 'train',
+    summary: 'train a model on a table or on sensor windows, and record all of it',
+    load: () => import('./commands/train.js'),
+  },
+  {
     name: 'predict',
     summary: 'let a trained model answer for a table',
     load: () => import('./commands/predict.js'),
+  },
+  {
+    name: 'log',
+    summary: 'list what the room has stated; check the log itself',
+    load: () => import('./commands/log.js'),
   },
   {
     name: 'completion',

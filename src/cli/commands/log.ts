@@ -3,6 +3,7 @@ import path from 'node:path';
 import { type Json, usageError } from '../../base/index.js';
 import { type LedgerStatement, type LogReport, openLedger, verifyLog } from '../../ledger/index.js';
 import { collect, findStatement, registryOf } from '../../record/index.js';
+import { earliestStamp, stampsOf } from '../../room/index.js';
 import type { Answer, Call, Command } from '../command.js';
 import { roomFolder } from '../open-room.js';
 import { flagOption, textOption, textsOption } from '../options.js';
@@ -53,14 +54,21 @@ interface Line {
   readonly sha256: string | null;
   readonly who: string | null;
   readonly status: 'in force' | 'corrected' | 'withdrawn';
+  /** The earliest stamp over it, as the room states it; null where time is self-asserted. `verify` checks the token. */
+  readonly stamp: {
+    readonly time: string;
+    readonly authority: string;
+    readonly label: 'qualified' | 'non-qualified';
+  } | null;
 }
 
 async function list(call: Call): Promise<Answer> {
   const statements = await collect(openLedger(await roomFolder(call)).statements());
   const status = statusOf(statements);
+  const stampOf = stampedBy(statements);
   const kind = textOption(call, 'kind');
   const lines = statements
-    .map((one) => lineOf(one, status(one)))
+    .map((one) => lineOf(one, status(one), stampOf(one.index)))
     .filter(
       (line) => (kind === undefined || line.kind === kind) && (flagOption(call, 'all') || line.status === 'in force'),
     );
@@ -72,9 +80,10 @@ async function list(call: Call): Promise<Answer> {
     line.name,
     line.sha256 === null ? '' : line.sha256.slice(0, 12),
     line.who ?? '',
+    line.stamp === null ? 'self-asserted' : `${line.stamp.label} ${line.stamp.time.slice(0, 10)}`,
     line.status === 'in force' ? '' : line.status,
   ]);
-  const head = ['#', 'time (UTC)', 'kind', 'name', 'sha256', 'who', ''];
+  const head = ['#', 'time (UTC)', 'kind', 'name', 'sha256', 'who', 'time vouched for', ''];
   const text = [
     rows.length === 0 ? 'nothing is stated yet' : table([head, ...rows]),
     ...(hidden > 0
@@ -93,7 +102,18 @@ function statusOf(statements: readonly LedgerStatement[]): (one: LedgerStatement
   return (one) => (gone.has(one.sha256) ? 'withdrawn' : corrected.has(one.sha256) ? 'corrected' : 'in force');
 }
 
-function lineOf(one: LedgerStatement, status: Line['status']): Line {
+function stampedBy(statements: readonly LedgerStatement[]): (index: number) => Line['stamp'] {
+  const stamps = stampsOf(statements);
+  return (index) => {
+    const stamp = earliestStamp(stamps, index);
+    if (stamp === null) return null;
+    const stated = (stamp as { label?: unknown }).label;
+    const label = stated === 'qualified' ? 'qualified' : 'non-qualified';
+    return { time: stamp.time, authority: stamp.authority, label };
+  };
+}
+
+function lineOf(one: LedgerStatement, status: Line['status'], stamp: Line['stamp']): Line {
   const { predicate, subjects } = one;
   const authors = (Array.isArray(predicate.authors) ? predicate.authors : []) as readonly { name?: Json }[];
   const who =
@@ -114,6 +134,7 @@ function lineOf(one: LedgerStatement, status: Line['status']): Line {
     sha256: subjects[0]?.sha256 ?? null,
     who,
     status,
+    stamp,
   };
 }
 

@@ -18,7 +18,7 @@ import {
 } from '../../record/index.js';
 import type { Answer, Call, Command } from '../command.js';
 import { factsFrom, factsOptions } from '../facts-options.js';
-import { openRoomFor } from '../open-room.js';
+import { openRoomFor, stampRoom } from '../open-room.js';
 import { flagOption, textOption } from '../options.js';
 import { nearest } from '../parse.js';
 
@@ -62,6 +62,7 @@ with other facts corrects the earlier statement; nothing is deleted.`,
     const requests = await requestsOf(call);
     const room = await openRoomFor(call, { unlock: true });
     const recorded = await recordAssets(room, requests, { progress: (label) => call.progress(label) });
+    if (recorded.some((one) => one.state !== 'already-recorded')) await stampRoom(room, call);
     return { json: { recorded }, text: recorded.map((one) => lineOf(one, call)).join('\n') };
   },
 };
@@ -82,6 +83,7 @@ async function takeBack(call: Call, target: string): Promise<Answer> {
   }
   const room = await openRoomFor(call, { unlock: true });
   const { withdrawn, receipt } = await withdraw(room, target, reason);
+  await stampRoom(room, call);
   return {
     json: { withdrawn: withdrawn.index, statement: receipt.sha256, index: receipt.index },
     text: `withdrew ${withdrawn.kind} ${withdrawn.subjects[0]?.name ?? ''} (statement ${withdrawn.index}) by statement ${receipt.index}`,
