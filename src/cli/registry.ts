@@ -32,6 +32,21 @@ export const registry: readonly Registered[] = [
     load: () => import('./commands/predict.js'),
   },
   {
+    name: 'release',
+    summary: 'make a marked copy of a recorded model for one recipient',
+    load: () => import('./commands/release.js'),
+  },
+  {
+    name: 'compare',
+    summary: 'compare two models: what they share, by what chance, and what was done to the copy',
+    load: () => import('./commands/compare.js'),
+  },
+  {
+    name: 'check',
+    summary: 'is this model one of ours, and whose copy is it?',
+    load: () => import('./commands/check.js'),
+  },
+  {
     name: 'log',
     summary: 'list what the room has stated; check the log itself',
     load: () => import('./commands/log.js'),

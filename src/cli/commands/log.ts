@@ -179,7 +179,11 @@ function reportText(report: LogReport, older: number, call: Call): string {
       : []),
     ...(fields > 0 ? [`${fields} fields of ${withheld.length} statements are withheld or erased`] : []),
     ...(harmless.length > 0
-      ? [dim(`${harmless.length} files of an interrupted append belong to no checkpoint; they do no harm`)]
+      ? [
+          dim(
+            `${harmless.length} files belong to earlier checkpoints, or to an append that was interrupted; they do no harm`,
+          ),
+        ]
       : []),
   ].join('\n');
 }
