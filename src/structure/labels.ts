@@ -88,25 +88,29 @@ function union(a: UnitClass, b: UnitClass): void {
 
 /** Makes two axes carry the same units; where that cannot be proven both are pinned. */
 export function unify(a: Axis, b: Axis): void {
-  const fail = (reason: string) => {
-    pin(a, reason);
-    pin(b, reason);
-  };
-  if (axisSize(a) !== axisSize(b)) return fail('sizes differ');
+  const failure = mismatch(a, b);
+  if (failure === null) return;
+  pin(a, failure);
+  pin(b, failure);
+}
+
+function mismatch(a: Axis, b: Axis): string | null {
+  if (axisSize(a) !== axisSize(b)) return 'sizes differ';
   for (let at = 0, done = 0; done < axisSize(a); at++) {
-    if (at > MAX_PARTS) return fail('too many parts');
+    if (at > MAX_PARTS) return 'too many parts';
     const left = partAt(a, done);
     const right = partAt(b, done);
-    if (left === null || right === null) return fail('parts overlap');
+    if (left === null || right === null) return 'parts overlap';
     const [l, r] = [left.units.size * left.inner, right.units.size * right.inner];
     if (l === r && left.inner === right.inner) union(left.units, right.units);
     else if (l === r && left.inner === 1 && bind(left.units, [right])) continue;
     else if (l === r && right.inner === 1 && bind(right.units, [left])) continue;
     else if (l > r && divide(left, r)) continue;
     else if (r > l && divide(right, l)) continue;
-    else return fail('parts do not fit');
+    else return 'parts do not fit';
     done += l;
   }
+  return null;
 }
 
 /** The part that begins at a position. */

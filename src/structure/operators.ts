@@ -78,8 +78,14 @@ const gemm: Rule = (node, [a, b, c]) => {
 
 const spatial = (axes: Axes): Axes => axes.slice(2).map(() => null);
 
-const conv: Rule = (node, [x, w, b]) => {
-  if (!x?.axes || !w?.axes || x.axes.length < 3) return null;
+/** A value of unknown rank carries no units (it was pinned where the rank was lost): only its rank is missing. */
+const ofRank = (value: Value | undefined, rank: number): { readonly axes: Axes } => ({
+  axes: value?.axes ?? Array<null>(rank).fill(null),
+});
+
+const conv: Rule = (node, [given, w, b]) => {
+  if (!given || !w?.axes || w.axes.length < 3) return null;
+  const x = ofRank(given, w.axes.length);
   const groups = number(node, 'group', 1);
   const [channels, out, into] = [x.axes[1], w.axes[0], w.axes[1]];
   for (const axis of [...x.axes.slice(2), ...w.axes.slice(2)]) pinAxis(axis, 'a spatial axis');
@@ -241,10 +247,11 @@ const concat: Rule = (node, inputs) => {
   const axis = from(number(node, 'axis', 0), all[0]!.length);
   const ints = inputs.every((value) => value!.ints) ? inputs.flatMap((value) => [...value!.ints!]) : undefined;
   const axes = all[0]!.map((first, at) => {
-    if (at === axis)
-      return all.every((other) => other[at])
-        ? all.flatMap((other) => [...other[at]!])
-        : (all.forEach((other) => pinAxis(other[at], 'concatenated with an axis of unknown size')), null);
+    if (at === axis) {
+      if (all.every((other) => other[at])) return all.flatMap((other) => [...other[at]!]);
+      for (const other of all) pinAxis(other[at], 'concatenated with an axis of unknown size');
+      return null;
+    }
     for (const other of all.slice(1)) join(first, other[at]);
     return first;
   });
@@ -345,10 +352,11 @@ const resize: Rule = (_node, [x]) => {
 /** LSTM, GRU, RNN of one direction: every gate's rows, the recurrence's columns and the outputs are the hidden units. */
 const recurrent =
   (gates: number): Rule =>
-  (node, [x, w, r, b, lengths, h0, c0, peephole]) => {
+  (node, [given, w, r, b, lengths, h0, c0, peephole]) => {
+    const x = ofRank(given, 3);
     const hidden = number(node, 'hidden_size', 0);
     if (
-      !x?.axes ||
+      !given ||
       !w?.axes ||
       !r?.axes ||
       hidden < 1 ||

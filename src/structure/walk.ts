@@ -59,7 +59,10 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
   const step = (node: GraphNode, scope: Map<string, Value>): void => {
     const inputs = node.inputs.map((name) => (name === '' ? undefined : (scope.get(name) ?? nothing)));
     note(node, inputs);
-    if (node.op === 'If' && node.domain === '') return branch(node, scope);
+    if (node.op === 'If' && node.domain === '') {
+      branch(node, scope);
+      return;
+    }
     if (node.op === 'Constant' && node.domain === '') {
       for (const name of node.outputs) if (!scope.has(name)) scope.set(name, nothing);
       return;
