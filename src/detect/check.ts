@@ -24,6 +24,7 @@ import {
   releasesOf,
 } from '../mark/index.js';
 import { type Asset, collect, openReference, registryOf, type StatementView } from '../record/index.js';
+import { earliestStamp, stampsOf } from '../room/index.js';
 import { bonferroni, lookCost } from '../stats/index.js';
 import { type CanonicalModel, canonicalise } from '../structure/index.js';
 import { compareSubjects } from './compare.js';
@@ -45,8 +46,6 @@ export interface CheckOptions {
   readonly custody?: Custody;
   /** Keep the suspect's files in the vault, so that `prove --expert` can open rows of it later. */
   readonly keep?: boolean;
-  /** Earliest outside time stamp of a statement; null where there is none. */
-  readonly earliest?: (statement: StatementView) => Promise<string | null>;
   readonly progress?: (label: string) => Progress;
 }
 
@@ -107,7 +106,7 @@ async function allCandidates(
   let done = 0;
   for (const asset of models) {
     bar.update(done++, models.length, asset.name);
-    out.push(...(await candidatesOf(room, statements, look, asset, models.length, suspect, files, options)));
+    out.push(...(await candidatesOf(room, statements, look, asset, models.length, suspect, files)));
   }
   bar.update(models.length, models.length);
   return out.sort(better);
@@ -138,10 +137,10 @@ async function candidatesOf(
   originals: number,
   suspect: Subject,
   files: readonly FileDigest[],
-  options: CheckOptions,
 ): Promise<readonly Candidate[]> {
-  const earliest = options.earliest ?? (async () => null);
-  const base = { model: asset.name, release: null, recipient: null, earliestTimestamp: await earliest(asset.first) };
+  const stamps = stampsOf(statements);
+  const earliest = (statement: StatementView): string | null => earliestStamp(stamps, statement.index)?.time ?? null;
+  const base = { model: asset.name, release: null, recipient: null, earliestTimestamp: earliest(asset.first) };
   const conditional = await againstOriginal(room, asset, suspect, files, originals * lookCost(look));
   const original: Candidate = { ...base, ...conditional };
   const releases = releasesOf(statements).filter((release) => release.model.sha256 === asset.sha256);
@@ -161,7 +160,7 @@ async function candidatesOf(
       model: asset.name,
       release: release.release,
       recipient: release.recipient,
-      earliestTimestamp: await earliest(subject.commitment.statement),
+      earliestTimestamp: earliest(subject.commitment.statement),
       shared: [],
       bytesRead: 0,
     };

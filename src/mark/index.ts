@@ -8,6 +8,7 @@ export * from './keys.js';
 export * from './normal.js';
 export * from './plan.js';
 export * from './release.js';
+export { releaseRoom } from './release-room.js';
 export * from './reproduce.js';
 export * from './secrets.js';
 export * from './statements.js';

@@ -59,8 +59,8 @@ export interface ReleaseRoom extends RecordingRoom {
     exclusively<T>(work: (append: RecordingRoom['ledger']['append']) => Promise<T>): Promise<T>;
   };
   readonly vault: (NonNullable<RecordingRoom['vault']> & SecretStore) | null;
-  /** Time stamps of the current checkpoint by every authority that the room names; [] where it names none. */
-  stampFacts(): Promise<readonly StampFact[]>;
+  /** Time stamps of a checkpoint that holds the statement with this index, by every authority that the room names; [] where it names none. */
+  stampFacts(index: number): Promise<readonly StampFact[]>;
 }
 
 export interface ReleaseRequest extends PlanOptions {
@@ -275,7 +275,7 @@ async function outside(
   if (kept.stamps.length === 0) {
     kept = { requested: kept.requested + 1, stamps: [] };
     await putStamps(vault, commitment.release, kept);
-    kept = { ...kept, stamps: await room.stampFacts() };
+    kept = { ...kept, stamps: await room.stampFacts(commitment.statement.index) };
     await putStamps(vault, commitment.release, kept);
   }
   await options.after?.('stamped');
