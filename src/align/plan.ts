@@ -3,7 +3,7 @@
  * Plain JSON, made from one model's structure alone, so that it can be committed before a suspect is seen
  * (docs/theory.md §1, §3).
  */
-import type { Segment, TensorNature, UnitGroup, Vouched } from '../structure/types.js';
+import type { Segment, TensorNature, UnitGroup, Vouched } from '../structure/index.js';
 
 /** What planning needs of a canonical model; `structure`'s CanonicalModel is one. */
 export interface Plannable {

@@ -7,8 +7,8 @@ import { keyedStream, sha256, utf8 } from '../base/index.js';
 import type { PlanAxis, PlanGroup, PlanTensor, TestPlan } from './plan.js';
 import { unitPositions } from './units.js';
 
-/** Multiplications that one group may cost before it is sampled: about 0.3 s of plain float64. */
-const MAX_PRODUCTS = 2 ** 28;
+/** Multiplications that one group may cost before it is sampled: 20 ms of plain float64, a hundred times in showing power. */
+const MAX_PRODUCTS = 2 ** 24;
 /** Elements that one group may read before it is sampled. */
 const MAX_READ = 2 ** 22;
 /** Units of a sampled group: 1/128! is 1e-215, beyond any key's entropy. */

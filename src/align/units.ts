@@ -1,5 +1,5 @@
 /** Where the units of a group lie in a tensor's values: reading them out as rows, and carrying them to other places. */
-import type { Segment } from '../structure/types.js';
+import type { Segment } from '../structure/index.js';
 
 /** Positions of unit `unit` along its axis, in a fixed order. */
 export function unitPositions(segments: readonly Segment[], unit: number): number[] {

@@ -45,6 +45,11 @@ export async function compareSubjects(
   const alignment = explanation === null && tested.order.log10p > CONDITIONAL_LEVEL ? tryAlignment(tested) : null;
   onStep(3, STEPS, 'showing what would have been found');
   const power = tested.order.log10p > CONDITIONAL_LEVEL ? showPower(tested.plan, tested.ours, CONDITIONAL_LEVEL) : [];
+  const comparable = sharePaired(
+    reference,
+    suspect,
+    tested.full.tensors.map((tensor) => tensor.name),
+  );
   const decision = decide({
     tested,
     explanation,
@@ -52,7 +57,7 @@ export async function compareSubjects(
     alignment,
     power,
     constants,
-    baseGiven: base !== undefined,
+    comparable,
   });
   onStep(4, STEPS, 'describing');
   const related = relatedTensors(tested, decision.verdict === 'related' || explanation !== null);
@@ -67,11 +72,7 @@ export async function compareSubjects(
     kind: decisive?.kind ?? null,
     reason: decision.reason,
     scope: {
-      comparable: sharePaired(
-        reference,
-        suspect,
-        tested.full.tensors.map((tensor) => tensor.name),
-      ),
+      comparable,
       related: decision.verdict === 'related' ? sharePaired(reference, suspect, related) : 0,
     },
     shared: swapped ? shared.map(({ a: x, b: y, nature }) => ({ a: y, b: x, nature })) : shared,

@@ -46,7 +46,9 @@ export const FRAMEWORKS: readonly Framework[] = [
 /** Draws regenerated per seed: enough for the first layers of a small net, or 16 rows of a wide one. */
 const MAX_DRAWS = 2 ** 17;
 /** Units compared per group: 1/32! is 1e-35. */
-const MAX_UNITS = 64;
+const MAX_UNITS = 32;
+/** Groups compared, from the input: those are drawn first, and a start that does not show there shows nowhere. */
+const MAX_GROUPS = 3;
 /** A start is recognised at this level over all seeds and frameworks tried. */
 const LEVEL = -6;
 
@@ -109,7 +111,7 @@ async function startOf(plan: TestPlan, subject: Subject, rename: (name: string) 
     const plain =
       own?.axis === 0 && own.segments.length === 1 && own.segments[0]!.start === 0 && own.segments[0]!.repeat === 1;
     const rows = Math.min(reach.get(rename(tensor.name)) ?? 0, tensor.shape[0]!, MAX_UNITS);
-    if (!plain || rows < 2) return [];
+    if (!plain || rows < 2 || (size.size >= MAX_GROUPS && !size.has(own.group))) return [];
     size.set(own.group, Math.min(size.get(own.group) ?? rows, rows));
     return [{ ...tensor, axes: [own] }];
   });

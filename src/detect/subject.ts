@@ -1,6 +1,6 @@
 /** What the tests need of a model: its canonical tensors and unit groups, whatever it was read from. */
 import type { Loadable, LoadableTensor, Plannable, PlannableTensor } from '../align/index.js';
-import type { UnitGroup } from '../structure/types.js';
+import type { UnitGroup } from '../structure/index.js';
 
 export interface SubjectTensor extends PlannableTensor, LoadableTensor {
   readonly name: string;

@@ -16,7 +16,7 @@ import {
 import { type RandomStream, randomPermutation, seededRandom } from '../base/index.js';
 import { initialise, mlp, planNet } from '../compute/index.js';
 import { log10BinomialTail, log10PooledHits } from '../stats/index.js';
-import type { UnitGroup } from '../structure/types.js';
+import type { UnitGroup } from '../structure/index.js';
 import { compareSubjects, FRAMEWORKS, orderStatistic } from './index.js';
 import { mersenneTwister, torchUniform } from './mersenne.js';
 import { seededDense } from './testing/starts.js';

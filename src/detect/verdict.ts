@@ -16,7 +16,8 @@ export interface Facts {
   readonly alignment: Alignment | null;
   readonly power: readonly PowerOfTweak[];
   readonly constants: readonly SharedConstant[];
-  readonly baseGiven: boolean;
+  /** Share of the larger model's learned parameters that was compared. */
+  readonly comparable: number;
 }
 
 export interface Decision {
@@ -26,6 +27,8 @@ export interface Decision {
   readonly describe: 'order' | 'alignment' | 'nothing';
 }
 
+/** Below this share `no-evidence` would speak of a model that was hardly looked at. */
+const MIN_COMPARABLE = 0.5;
 /** More agreement than this is not `no-evidence`, though it is not enough for `related`. */
 const DOUBT = -3;
 /** Mean similarity after alignment at which a permuted copy must be feared. Independent nets of one data set reach 0.3–0.6. */
@@ -53,6 +56,13 @@ export function decide(facts: Facts): Decision {
     };
   }
   if (facts.identical.length > 0) return component(facts);
+  if (facts.comparable < MIN_COMPARABLE) {
+    return {
+      verdict: 'inconclusive',
+      reason: `Only ${percent(facts.comparable)} of the learned parameters have a counterpart in the other model. What could be compared agrees no more than chance; nothing is said of the rest.${constantsSentence(facts.constants)}`,
+      describe: 'nothing',
+    };
+  }
   return hasPower(facts.power) ? noEvidence(facts) : weak(facts);
 }
 

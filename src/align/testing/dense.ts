@@ -1,6 +1,6 @@
 /** Dense ReLU stacks as plain values, a small trainer, and what a thief does to them: for tests, with no file and no graph. */
 import { type RandomStream, randomPermutation, seededRandom } from '../../base/index.js';
-import type { Segment, UnitGroup } from '../../structure/types.js';
+import type { Segment, UnitGroup } from '../../structure/index.js';
 import type { Plannable } from '../plan.js';
 import type { WeightTable } from '../table.js';
 import { carryUnits } from '../units.js';

@@ -2,7 +2,7 @@
 
 import { type Dense, denseModel } from '../../align/testing/dense.js';
 import { sha256, utf8 } from '../../base/index.js';
-import type { TensorNature, UnitGroup } from '../../structure/types.js';
+import type { TensorNature, UnitGroup } from '../../structure/index.js';
 import type { Subject, SubjectTensor } from '../subject.js';
 
 export interface DenseOptions {
