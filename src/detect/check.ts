@@ -100,7 +100,13 @@ async function allCandidates(
   files: readonly FileDigest[],
   options: CheckOptions,
 ): Promise<readonly Candidate[]> {
-  const { models } = registryOf(statements);
+  const registry = registryOf(statements);
+  // A model may be withdrawn from the record; copies of it that were released are still out there.
+  const released = new Set(releasesOf(statements).map((release) => release.model.sha256));
+  const models = [
+    ...registry.models,
+    ...registry.withdrawn.filter((asset) => asset.kind === 'model' && released.has(asset.sha256)),
+  ];
   const bar = options.progress?.('comparing with what the room holds') ?? noProgress;
   const out: Candidate[] = [];
   let done = 0;
@@ -211,12 +217,16 @@ async function keptTrials(room: ReleaseRoom, release: string): Promise<ExactTria
   return bytes === null ? null : (JSON.parse(fromUtf8(bytes)) as ExactTrials);
 }
 
-/** Bonferroni over releases, rules and all looks that were or will be made (docs/theory.md §8, §11). */
-export function exactMultiplicity(statements: readonly StatementView[], look: number): Multiplicity {
+/**
+ * Bonferroni over releases, rules and all looks that were or will be made (docs/theory.md §8, §11).
+ * @param batches where one of several batches was chosen to be tested alone: how many there were to choose from
+ */
+export function exactMultiplicity(statements: readonly StatementView[], look: number, batches = 1): Multiplicity {
   const chances = Math.max(1, releaseChances(statements));
+  const choice = batches === 1 ? '' : ` × ${batches} batches of which one was chosen`;
   return {
-    factor: chances * RULES * lookCost(look),
-    how: `${chances} releases that could have fired × ${RULES} rules × ${look}·${look + 1} for look ${look} of this room`,
+    factor: chances * RULES * lookCost(look) * batches,
+    how: `${chances} releases that could have fired × ${RULES} rules × ${look}·${look + 1} for look ${look} of this room${choice}`,
   };
 }
 

@@ -27,7 +27,7 @@ const tensor = (name: string, shape: number[], values?: Float64Array, dtype: 'F3
   values: values ?? draw(shape.reduce((all, size) => all * size, 1)),
 });
 
-async function released(file: string, bytes: Uint8Array, more: { plainStack?: boolean } = {}) {
+async function released(file: string, bytes: Uint8Array, more: { plainStack?: boolean; budget?: number } = {}) {
   const model = path.join(room.dir, file);
   await writeFile(model, bytes);
   await recordAssets(room, [{ kind: 'model', paths: [model], facts: { name: file }, keep: 'full' }]);
@@ -141,4 +141,21 @@ test('an LSTM: its gates move together, outputs are kept, and it is told', async
   assert.equal(own.verdict, 'related');
   const drift = await outputDrift(model, out);
   assert.ok(drift!.rms < 0.2, `rms ${drift!.rms}`);
+});
+
+test('beyond the budget only the first tensors are tested, a keyed quarter of their rows is marked, and all groups move', async () => {
+  const layer = (l: number, rows: number, width: number) => ({
+    [`fc${l}.weight`]: { dtype: 'F32' as const, shape: [rows, width], values: Float32Array.from(draw(rows * width)) },
+    [`fc${l}.bias`]: { dtype: 'F32' as const, shape: [rows], values: Float32Array.from(draw(rows)) },
+  });
+  const entries = { ...layer(0, 96, 32), ...layer(1, 80, 96), ...layer(2, 64, 80), ...layer(3, 2, 64) };
+  const bytes = buildSafetensors(entries);
+  const { made, order, mark, own } = await released('large.safetensors', bytes, { plainStack: true, budget: 12000 });
+  assert.equal(made.units, 96 + 80 + 64);
+  // The last group is spoken for by its two outgoing rows alone: it counts in the bound, and hits what it can.
+  assert.equal(order.n, 96 + 80 + 64);
+  assert.ok(order.statistic >= 96 + 80);
+  assert.ok(mark.n < 0.3 * (96 * 32 + 80 * 96 + 128), `${mark.n} weights marked`);
+  assert.ok(mark.statistic > 0.8 * Math.sqrt(mark.n), `z ${mark.statistic}`);
+  assert.equal(own.verdict, 'related');
 });

@@ -7,15 +7,20 @@ import { type PlanTensor, planGroups, type TestPlan } from '../align/index.js';
 import { canonicalBytes, inputError, type Json, sha256Hex } from '../base/index.js';
 import type { CanonicalModel, CanonicalTensor, Segment, UnitGroup } from '../structure/index.js';
 
-/** Strength in standard deviations of each tensor: 5 % is lost in the noise of training and int8, and z² still grows by N/400 at a drift of the weights' own size. */
+/** Strength in standard deviations of each tensor: outputs of an 8-64-64-2 net move by 3 % (rms), and z still grows with √N at int8 and int4. */
 export const DEFAULT_STRENGTH = 0.05;
 export const MAX_STRENGTH = 0.5;
 /** Two batches: one can be opened in court while the other still serves. */
 export const DEFAULT_BATCHES = 2;
 export const MAX_BATCHES = 64;
-/** Above this many weights only a keyed subset of rows is marked, so that deriving and reading stay affordable. */
+/**
+ * Above this many weights only so many are tested, tensors in graph order, and of these a keyed quarter of the rows is
+ * marked, so that deriving and reading stay affordable.
+ */
 export const FULL_MARK_WEIGHTS = 2 ** 24;
-const SUBSET_WEIGHTS = 2 ** 22;
+const SUBSET_SHARE = 0.25;
+/** Tensors of a large model are tested only where their units can be aligned: the assignment costs the cube of a group. */
+const MAX_GROUP_OF_LARGE = 1024;
 
 export interface MovedGroup {
   readonly id: string;
@@ -54,6 +59,8 @@ export const planDigest = (plan: ReleasePlan): string => sha256Hex(canonicalByte
 export interface PlanOptions {
   readonly strength?: number;
   readonly batches?: number;
+  /** Weights up to which everything is tested and marked. Default `FULL_MARK_WEIGHTS`. */
+  readonly budget?: number;
 }
 
 /**
@@ -76,9 +83,15 @@ export function planRelease(model: CanonicalModel, options: PlanOptions = {}): R
   }
   const own = storedAlone(model);
   const movable = model.groups.filter((group) => isMovable(model, group, own));
-  const marked = [...model.tensors.values()].filter(
+  const markable = [...model.tensors.values()].filter(
     (tensor) => tensor.markable && sizeOf(tensor) > 0 && own.has(tensor.name),
   );
+  const whole = testPlan(model, movable, markable);
+  const budget = options.budget ?? FULL_MARK_WEIGHTS;
+  const large = whole.tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0) > budget;
+  const test = large ? withinBudget(whole, budget) : whole;
+  const tested = new Set(test.tensors.map((tensor) => tensor.name));
+  const marked = markable.filter((tensor) => tested.has(tensor.name));
   if (movable.length === 0 && marked.length === 0) {
     throw inputError('MARK_NOTHING', 'nothing in this model can be marked or permuted', {
       expected: 'float weights that were learned, or unit groups that a graph or the owner vouches for',
@@ -95,8 +108,8 @@ export function planRelease(model: CanonicalModel, options: PlanOptions = {}): R
       batch: index % batches,
       segments: [...incoming, ...outgoing],
     })),
-    marked: shares(marked, batches),
-    test: testPlan(model, movable, marked),
+    marked: shares(marked, batches, large ? SUBSET_SHARE : 1),
+    test,
   };
 }
 
@@ -124,11 +137,10 @@ function storedAlone(model: CanonicalModel): ReadonlySet<string> {
 const FLOATS: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16']);
 export const isFloat = (tensor: CanonicalTensor): boolean => FLOATS.has(tensor.dtype) && tensor.quantisation === null;
 
-const sizeOf = (tensor: CanonicalTensor): number => tensor.shape.reduce((all, size) => all * size, 1);
+const elements = (shape: readonly number[]): number => shape.reduce((all, size) => all * size, 1);
+const sizeOf = (tensor: CanonicalTensor): number => elements(tensor.shape);
 
-function shares(tensors: readonly CanonicalTensor[], batches: number): MarkedTensor[] {
-  const total = tensors.reduce((sum, tensor) => sum + sizeOf(tensor), 0);
-  const share = total > FULL_MARK_WEIGHTS ? SUBSET_WEIGHTS / total : 1;
+function shares(tensors: readonly CanonicalTensor[], batches: number, share: number): MarkedTensor[] {
   return tensors.map((tensor) => {
     const rows = tensor.shape[0] ?? 1;
     return {
@@ -148,4 +160,24 @@ function testPlan(model: CanonicalModel, groups: readonly UnitGroup[], marked: r
     .filter((tensor) => !planned.has(tensor.name))
     .map(({ name, shape }) => ({ name, shape, full: shape, axes: [], group: null, select: null }));
   return { ...plan, tensors: [...plan.tensors, ...bare] };
+}
+
+/** Whole tensors, in order, as they fit; groups that nothing speaks for any more are no longer tested. */
+function withinBudget(plan: TestPlan, budget: number): TestPlan {
+  const sizes = new Map(plan.groups.map((group) => [group.id, group.size]));
+  const leftOut = [...plan.leftOut];
+  let left = budget;
+  const tensors = plan.tensors.filter((tensor) => {
+    const fits =
+      elements(tensor.shape) <= left && tensor.axes.every(({ group }) => sizes.get(group)! <= MAX_GROUP_OF_LARGE);
+    if (fits) left -= elements(tensor.shape);
+    else leftOut.push({ tensor: tensor.name, reason: 'beyond what is tested of a model this large' });
+    return fits;
+  });
+  const spoken = new Set(tensors.map((tensor) => tensor.group));
+  const used = new Set(tensors.flatMap((tensor) => tensor.axes.map((axis) => axis.group)));
+  const groups = plan.groups
+    .filter((group) => used.has(group.id))
+    .map((group) => ({ ...group, tested: group.tested && spoken.has(group.id) }));
+  return { ...plan, groups, tensors, leftOut };
 }
