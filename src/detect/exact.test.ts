@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Alignment, alignTables } from '../align/index.js';
+import { type Alignment, alignTables, checkAlignment } from '../align/index.js';
 import {
   type Dense,
   initialDense,
@@ -167,4 +167,19 @@ test('lines carry their correction', () => {
   const named = exactLines(input(copy, second), { factor: 1200, how: '100 × 2 × 2·3' }, 'assumed');
   assert.equal(named[0].log10p, LOG10_KEY_ENTROPY + Math.log10(1200));
   assert.equal(groupOrders(plan, second).size, 2);
+});
+
+test('an expert who holds the rows, one seed and the steps of the alignment gets the same figures', () => {
+  const thief = stolen();
+  const own = input(thief, only(second, 1));
+  const steps = JSON.parse(
+    JSON.stringify(own.alignment!.steps, (_, value) =>
+      ArrayBuffer.isView(value) ? Array.from(value as never) : value,
+    ),
+  );
+  const alignment = checkAlignment(plan.test, own.reference, own.suspect, steps);
+  const again = { ...own, alignment };
+  assert.ok(Math.abs(markTest(again).log10p - markTest(own).log10p) <= 1e-9);
+  assert.equal(markTest(again).n, 4736 / 2);
+  assert.equal(orderTest(again).hits, orderTest(own).hits);
 });
