@@ -134,6 +134,9 @@ export function decodeElements(dtype: DType, bytes: Uint8Array, count: number, s
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 const INTEGER_RANGE: Readonly<Partial<Record<DType, readonly [number, number]>>> = {
+  // The largest float64 values that still fit.
+  I64: [-(2 ** 63), 2 ** 63 - 1024],
+  U64: [0, 2 ** 64 - 2048],
   I32: [-(2 ** 31), 2 ** 31 - 1],
   U32: [0, 2 ** 32 - 1],
   I16: [-32768, 32767],
@@ -145,7 +148,11 @@ const INTEGER_RANGE: Readonly<Partial<Record<DType, readonly [number, number]>>>
   U4: [0, 15],
 };
 
-/** The value as the type stores it: rounded once, ties to even; integers are rounded and clamped. */
+/**
+ * The value as the type stores it: rounded once, ties to even; integers are rounded and clamped; what is too large for
+ * float16 and bfloat16 becomes an infinity, for float8 E4M3 (which has none) the largest value, as ONNX Cast saturates.
+ * @throws `TENSOR_NOT_NUMERIC` for text, and for NaN where the type has none
+ */
 export function roundTo(dtype: DType, value: number): number {
   if (dtype === 'F64') return value;
   if (dtype === 'F32') return Math.fround(value);
@@ -154,7 +161,9 @@ export function roundTo(dtype: DType, value: number): number {
   if (dtype === 'F8_E4M3') return decodeSmall(encodeSmall(value, F8_E4M3), F8_E4M3);
   if (dtype === 'F8_E5M2') return decodeSmall(encodeSmall(value, F8_E5M2), F8_E5M2);
   const range = INTEGER_RANGE[dtype];
-  if (range === undefined) return roundEven(value);
+  if (range === undefined || Number.isNaN(value)) {
+    throw inputError('TENSOR_NOT_NUMERIC', 'this value cannot be stored in this type', { got: `${value} as ${dtype}` });
+  }
   return Math.min(range[1], Math.max(range[0], roundEven(value)));
 }
 
@@ -165,8 +174,8 @@ const WRITERS: Readonly<Record<Exclude<DType, 'STRING'>, (view: DataView, at: nu
   BF16: (v, i, x) => v.setUint16(i * 2, encodeSmall(x, BF16), true),
   F8_E4M3: (v, i, x) => v.setUint8(i, encodeSmall(x, F8_E4M3)),
   F8_E5M2: (v, i, x) => v.setUint8(i, encodeSmall(x, F8_E5M2)),
-  I64: (v, i, x) => v.setBigInt64(i * 8, BigInt(roundEven(x)), true),
-  U64: (v, i, x) => v.setBigUint64(i * 8, BigInt(roundEven(x)), true),
+  I64: (v, i, x) => v.setBigInt64(i * 8, BigInt(roundTo('I64', x)), true),
+  U64: (v, i, x) => v.setBigUint64(i * 8, BigInt(roundTo('U64', x)), true),
   I32: (v, i, x) => v.setInt32(i * 4, roundTo('I32', x), true),
   U32: (v, i, x) => v.setUint32(i * 4, roundTo('U32', x), true),
   I16: (v, i, x) => v.setInt16(i * 2, roundTo('I16', x), true),

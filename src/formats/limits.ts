@@ -4,16 +4,25 @@
 export const MAX_SAFETENSORS_HEADER = 100_000_000;
 /** A shard index lists names only. */
 export const MAX_SHARD_INDEX = 64_000_000;
-/** Largest published models hold some 100,000 tensors. */
-export const MAX_TENSORS = 1_000_000;
+/** Largest published models hold some 100,000 tensors; each takes about 1 kB once read. */
+export const MAX_TENSORS = 250_000;
+/** Objects and commas of a JSON header: a tensor needs one object and some eight commas. Bounds what parsing allocates. */
+export const MAX_JSON_OBJECTS = MAX_TENSORS + 16;
+export const MAX_JSON_VALUES = 16 * MAX_TENSORS;
+/** A name in a JSON header: real ones are below 500 characters. */
+export const MAX_JSON_STRING = 4_000_000;
 /** ONNX and safetensors models stay below 8 dimensions. */
 export const MAX_RANK = 64;
 /** If inside If inside Loop: real models nest two or three deep; deeper nesting would exhaust the stack. */
 export const MAX_GRAPH_DEPTH = 16;
-/** Nodes, attributes and values of one graph: bounds the objects a small file can make us allocate. */
-export const MAX_GRAPH_ITEMS = 4_000_000;
-/** A name or string attribute longer than this is not a name. */
-export const MAX_STRING = 16_000_000;
+/** Unrolled language models have some 30,000 nodes; each takes about 1 kB once read. */
+export const MAX_NODES = 100_000;
+/** Fields of all nodes, attributes, tensors and shapes: bounds the objects that a file of two-byte fields makes us allocate. */
+export const MAX_GRAPH_ITEMS = 1_500_000;
+/** Numbers in all attribute lists together: weights belong in tensors (tree ensembles have some 100,000). */
+export const MAX_LIST_NUMBERS = 8_000_000;
+/** Names and text attributes of a model together, in bytes. */
+export const MAX_TEXT = 32_000_000;
 /** Values read at once become float64: 2^25 of them are 256 MiB, which leaves room for their stored bytes below 512 MiB. */
 export const MAX_READ_ELEMENTS = 2 ** 25;
 /** Files of one model: shards and external data. */

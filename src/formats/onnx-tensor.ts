@@ -1,8 +1,9 @@
 /** ONNX TensorProto (onnx.proto3) → tensor, in every form in which a value may be stored. */
-import { type ByteSource, Cursor, fromUtf8, inputError } from '../base/index.js';
-import { BITS, decodeElements, storedBytes } from './elements.js';
-import { MAX_RANK, MAX_READ_ELEMENTS, MAX_STRING } from './limits.js';
+import { type ByteSource, inputError } from '../base/index.js';
+import { storedBytes } from './elements.js';
+import { MAX_RANK } from './limits.js';
 import type { DType } from './model.js';
+import { varintStorage } from './onnx-varint-data.js';
 import type { ModelFiles } from './opened.js';
 import type { Field, WireReader } from './protobuf.js';
 import { elementsOf, type Storage, type StoredTensor, type Stretch, storedTensor } from './stored-tensor.js';
@@ -41,14 +42,16 @@ interface RawTensor {
   dims: number[];
   type: number;
   raw: Field | null;
-  /** Stretches of float_data, double_data: already packed little-endian. */
-  packed: Stretch[];
-  packedField: number;
-  /** Varint-coded values: int32_data (5), int64_data (7), uint64_data (11). */
+  /** Fields of float_data (4) or double_data (10), whose values are already packed little-endian. */
+  fixed: Field[];
+  /** Fields of int32_data (5), int64_data (7) or uint64_data (11). */
   varints: Field[];
   external: Map<string, string>;
   isExternal: boolean;
 }
+
+/** Which types may use which typed field (onnx.proto3, comments of TensorProto). */
+const FIXED_FIELDS: Readonly<Partial<Record<number, readonly DType[]>>> = { 4: ['F32'], 10: ['F64'] };
 
 /** @param path how subgraph tensors are kept apart, '' at the top; @param fallback name for a nameless value */
 export async function readTensor(
@@ -79,13 +82,13 @@ async function collect(reader: WireReader, message: Field): Promise<RawTensor> {
     dims: [],
     type: 0,
     raw: null,
-    packed: [],
-    packedField: 0,
+    fixed: [],
     varints: [],
     external: new Map(),
     isExternal: false,
   };
   for await (const field of reader.fields(message.start, message.end)) {
+    reader.count(field.at);
     switch (field.number) {
       case 1:
         for (const value of await varintsOf(reader, field, MAX_RANK)) raw.dims.push(Number(BigInt.asIntN(64, value)));
@@ -100,18 +103,21 @@ async function collect(reader: WireReader, message: Field): Promise<RawTensor> {
         });
       case 4:
       case 10:
-        raw.packedField = field.number;
-        raw.packed.push({ source: reader.source, offset: field.start, length: field.end - field.start });
+        if (field.wire !== 2 && field.wire !== (field.number === 4 ? 5 : 1))
+          reader.fail('a float has the wrong wire type', field.at);
+        raw.fixed.push(field);
         break;
       case 5:
       case 7:
       case 11:
+        if (field.wire !== 2 && field.wire !== 0) reader.fail('a number has the wrong wire type', field.at);
         raw.varints.push(field);
         break;
       case 8:
-        raw.name = fromUtf8(await reader.bytes(field, MAX_STRING), `${reader.source.name} byte ${field.at}`);
+        raw.name = await reader.text(field);
         break;
       case 9:
+        if (field.wire !== 2) reader.fail('raw_data has the wrong wire type', field.at);
         raw.raw = field;
         break;
       case 13: {
@@ -133,7 +139,7 @@ export async function readPair(reader: WireReader, message: Field): Promise<read
   let value = '';
   for await (const field of reader.fields(message.start, message.end)) {
     if (field.number !== 1 && field.number !== 2) continue;
-    const text = fromUtf8(await reader.bytes(field, MAX_STRING), `${reader.source.name} byte ${field.at}`);
+    const text = await reader.text(field);
     if (field.number === 1) key = text;
     else value = text;
   }
@@ -162,27 +168,26 @@ async function storageOf(
   files: ModelFiles,
   where: string,
 ): Promise<Storage> {
+  const forms = [raw.isExternal, raw.raw !== null, raw.fixed.length > 0, raw.varints.length > 0];
+  if (forms.filter(Boolean).length > 1) refuseForm('one field of values', 'several', where);
   if (raw.isExternal) return { kind: 'bytes', stretches: [await externalStretch(raw, dtype, files, where)] };
-  if (raw.raw !== null) {
-    if (raw.raw.wire !== 2) reader.fail('raw_data has the wrong wire type', raw.raw.at);
-    return {
-      kind: 'bytes',
-      stretches: [{ source: reader.source, offset: raw.raw.start, length: raw.raw.end - raw.raw.start }],
-    };
+  if (raw.varints.length > 0) return varintStorage(reader.source, raw.varints, dtype, raw.dims, where);
+  for (const { number } of raw.fixed) {
+    const allowed = FIXED_FIELDS[number] ?? [];
+    if (!allowed.includes(dtype)) refuseForm(allowed.join(' or '), dtype, where);
   }
-  if (raw.packed.length > 0) {
-    const wanted = raw.packedField === 4 ? 'F32' : 'F64';
-    if (dtype !== wanted) {
-      throw inputError('ONNX_FORM', 'a tensor’s values lie in a field that does not fit its type', {
-        expected: wanted,
-        got: dtype,
-        where,
-      });
-    }
-    return { kind: 'bytes', stretches: raw.packed };
-  }
-  if (raw.varints.length > 0) return { kind: 'values', read: () => readVarints(reader.source, raw, dtype, where) };
-  return { kind: 'bytes', stretches: [] };
+  const fields = raw.raw === null ? raw.fixed : [raw.raw];
+  const stretches = fields.map(({ start, end }) => ({ source: reader.source, offset: start, length: end - start }));
+  return { kind: 'bytes', stretches };
+}
+
+function refuseForm(expected: string, got: string, where: string): never {
+  throw inputError('ONNX_FORM', 'a tensor’s values lie in a field that does not fit its type', {
+    expected,
+    got,
+    where,
+    todo: 'export the model again; onnx.checker.check_model names the same fault',
+  });
 }
 
 async function externalStretch(raw: RawTensor, dtype: DType, files: ModelFiles, where: string): Promise<Stretch> {
@@ -209,57 +214,4 @@ async function externalStretch(raw: RawTensor, dtype: DType, files: ModelFiles, 
     });
   }
   return { source, offset, length };
-}
-
-/** Values of int32_data, int64_data, uint64_data. float16 and bfloat16 there are bit patterns (onnx.proto3, int32_data). */
-async function readVarints(source: ByteSource, raw: RawTensor, dtype: DType, where: string): Promise<Float64Array> {
-  const elements = elementsOf(raw.dims, 'ONNX', where);
-  if (elements > MAX_READ_ELEMENTS) {
-    throw inputError('TENSOR_READ_TOO_LARGE', 'more values than memory is planned for', {
-      expected: `at most ${MAX_READ_ELEMENTS}`,
-      got: String(elements),
-      where,
-    });
-  }
-  const bits = dtype === 'STRING' ? 8 : BITS[dtype];
-  const patterns = new Uint8Array(storedBytes(dtype, elements) + 8);
-  const view = new DataView(patterns.buffer);
-  const nibbles = bits === 4;
-  const units = nibbles ? Math.ceil(elements / 2) : elements;
-  let count = 0;
-  for (const field of raw.varints) {
-    const bytes = field.wire === 2 ? await source.slice(field.start, field.end) : null;
-    const put = (value: bigint): void => {
-      if (count >= units)
-        throw inputError('ONNX_SIZE', 'a tensor has more values than its shape', { expected: String(units), where });
-      if (bits === 64) view.setBigUint64(count * 8, BigInt.asUintN(64, value), true);
-      else if (bits === 32) view.setUint32(count * 4, Number(BigInt.asUintN(32, value)), true);
-      else if (bits === 16) view.setUint16(count * 2, Number(BigInt.asUintN(16, value)), true);
-      else view.setUint8(count, Number(BigInt.asUintN(8, value)));
-      count++;
-    };
-    if (bytes === null) put(field.value);
-    else eachVarint(bytes, field.start, put);
-  }
-  if (count !== units)
-    throw inputError('ONNX_SIZE', 'a tensor has fewer values than its shape', {
-      expected: String(units),
-      got: String(count),
-      where,
-    });
-  return decodeElements(dtype, patterns, elements);
-}
-
-function eachVarint(bytes: Uint8Array, base: number, put: (value: bigint) => void): void {
-  const cursor = new Cursor(bytes, 'ONNX', base);
-  while (cursor.remaining > 0) {
-    let value = 0n;
-    for (let shift = 0n; ; shift += 7n) {
-      if (shift > 63n) cursor.fail('MALFORMED', 'a number does not fit 64 bits');
-      const byte = cursor.u8();
-      value |= BigInt(byte & 127) << shift;
-      if (byte < 128) break;
-    }
-    put(value);
-  }
 }

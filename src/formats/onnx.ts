@@ -1,8 +1,9 @@
 /** ONNX ModelProto (onnx.proto3, IR versions 3–13) → Model: graph, subgraphs, initialisers, lazily. */
 import { Cursor, fromUtf8, inputError } from '../base/index.js';
-import { MAX_GRAPH_DEPTH, MAX_GRAPH_ITEMS, MAX_STRING } from './limits.js';
+import { MAX_GRAPH_DEPTH, MAX_LIST_NUMBERS, MAX_NODES, MAX_TENSORS } from './limits.js';
 import type { AttributeValue, Graph, GraphNode, Model, Tensor, ValueInfo } from './model.js';
-import { ONNX_DTYPES, readPair, readTensor, varintsOf } from './onnx-tensor.js';
+import { readPair, readTensor, varintsOf } from './onnx-tensor.js';
+import { readValueInfo } from './onnx-value-info.js';
 import { type ModelFiles, modelOf } from './opened.js';
 import { type Field, WireReader } from './protobuf.js';
 import { type StoredTensor, storedTensor } from './stored-tensor.js';
@@ -11,22 +12,33 @@ interface Walk {
   readonly reader: WireReader;
   readonly files: ModelFiles;
   readonly tensors: StoredTensor[];
-  items: number;
+  nodes: number;
+  /** Numbers in attribute lists. */
+  numbers: number;
 }
 
 /** Opens ONNX bytes, or returns null where they are plainly something else (no graph field). */
 export async function openOnnx(files: ModelFiles): Promise<Model | null> {
   const reader = new WireReader(files.main);
-  const walk: Walk = { reader, files, tensors: [], items: 0 };
+  const walk: Walk = { reader, files, tensors: [], nodes: 0, numbers: 0 };
   let graphField: Field | null = null;
   let opset: number | null = null;
+  let imports = 0;
   let irVersion: bigint | null = null;
   const metadata = new Map<string, string>();
   for await (const field of reader.fields(0, files.main.byteLength)) {
     if (field.number === 1 && field.wire === 0) irVersion = field.value;
-    if (field.number === 7 && field.wire === 2) graphField = field;
-    if (field.number === 8 && field.wire === 2) opset = (await readOpset(reader, field)) ?? opset;
+    if (field.number === 7 && field.wire === 2) {
+      // Protocol-buffer readers merge repeated messages, so others would see another graph than we do.
+      if (graphField !== null) reader.fail('the model has two graphs', field.at);
+      graphField = field;
+    }
+    if (field.number === 8 && field.wire === 2) {
+      imports++;
+      opset = (await readOpset(reader, field)) ?? opset;
+    }
     if (field.number === 14 && field.wire === 2) {
+      reader.count(field.at);
       const [key, value] = await readPair(reader, field);
       metadata.set(key, value);
     }
@@ -39,6 +51,7 @@ export async function openOnnx(files: ModelFiles): Promise<Model | null> {
   }
   if (graphField === null) return null;
   if (irVersion === null) reader.fail('the model states no IR version', 0);
+  if (imports === 0) reader.fail('the model states no operator set', files.main.byteLength);
   const graph = await readGraph(walk, graphField, '', 0);
   return modelOf(files, { format: 'onnx', tensors: walk.tensors, graph, opset, metadata });
 }
@@ -47,17 +60,10 @@ async function readOpset(reader: WireReader, message: Field): Promise<number | n
   let domain = '';
   let version: number | null = null;
   for await (const field of reader.fields(message.start, message.end)) {
-    if (field.number === 1) domain = await text(reader, field);
+    if (field.number === 1) domain = await reader.text(field);
     if (field.number === 2) version = Number(field.value);
   }
   return domain === '' || domain === 'ai.onnx' ? version : null;
-}
-
-const text = async (reader: WireReader, field: Field): Promise<string> =>
-  fromUtf8(await reader.bytes(field, MAX_STRING), `${reader.source.name} byte ${field.at}`);
-
-function count(walk: Walk, at: number): void {
-  if (++walk.items > MAX_GRAPH_ITEMS) walk.reader.fail(`the graph has more than ${MAX_GRAPH_ITEMS} parts`, at);
 }
 
 async function readGraph(walk: Walk, message: Field, path: string, depth: number): Promise<Graph> {
@@ -70,30 +76,27 @@ async function readGraph(walk: Walk, message: Field, path: string, depth: number
   const valueInfo: ValueInfo[] = [];
   const initialisers = new Map<string, Tensor>();
   for await (const field of reader.fields(message.start, message.end)) {
-    count(walk, field.at);
+    reader.count(field.at);
     if (field.number === 1) nodeFields.push(field);
-    else if (field.number === 2) name = await text(reader, field);
+    else if (field.number === 2) name = await reader.text(field);
     else if (field.number === 5) {
       const { tensor, ownName } = await readTensor(reader, field, walk.files, path);
-      walk.tensors.push(tensor);
+      keep(walk, tensor, field.at);
       initialisers.set(ownName, tensor);
     } else if (field.number === 11) inputs.push(await readValueInfo(reader, field));
     else if (field.number === 12) outputs.push(await readValueInfo(reader, field));
     else if (field.number === 13) valueInfo.push(await readValueInfo(reader, field));
-    else if (field.number === 15) {
-      throw inputError('ONNX_SPARSE', 'the model stores a sparse tensor, which is not read', {
-        where: `${reader.source.name} byte ${field.at}`,
-        todo: 'export it dense',
-      });
-    }
+    else if (field.number === 15) refuseSparse(reader, field);
   }
   const nodes: GraphNode[] = [];
+  const places = new Set<string>();
   for (const [index, field] of nodeFields.entries()) {
-    const node = await readNode(walk, field, path, index, depth);
+    if (++walk.nodes > MAX_NODES) reader.fail(`the model has more than ${MAX_NODES} nodes`, field.at);
+    const node = await readNode(walk, field, path, index, depth, places);
     nodes.push(node);
     const value = node.op === 'Constant' ? constantValue(node, path) : null;
     if (value !== null) {
-      walk.tensors.push(value);
+      keep(walk, value, field.at);
       initialisers.set(node.outputs[0]!, value);
     }
   }
@@ -101,7 +104,20 @@ async function readGraph(walk: Walk, message: Field, path: string, depth: number
   return { name, inputs: given, outputs, valueInfo, nodes, initialisers };
 }
 
-async function readNode(walk: Walk, message: Field, path: string, index: number, depth: number): Promise<GraphNode> {
+function keep(walk: Walk, tensor: StoredTensor, at: number): void {
+  walk.tensors.push(tensor);
+  if (walk.tensors.length > MAX_TENSORS) walk.reader.fail(`the model has more than ${MAX_TENSORS} tensors`, at);
+}
+
+/** @param places where earlier nodes of the graph keep their subgraphs' tensors; a later node of the same name gets its index added */
+async function readNode(
+  walk: Walk,
+  message: Field,
+  path: string,
+  index: number,
+  depth: number,
+  places: Set<string>,
+): Promise<GraphNode> {
   const { reader } = walk;
   let name = '';
   let op = '';
@@ -110,15 +126,17 @@ async function readNode(walk: Walk, message: Field, path: string, index: number,
   const outputs: string[] = [];
   const attributeFields: Field[] = [];
   for await (const field of reader.fields(message.start, message.end)) {
-    count(walk, field.at);
-    if (field.number === 1) inputs.push(await text(reader, field));
-    else if (field.number === 2) outputs.push(await text(reader, field));
-    else if (field.number === 3) name = await text(reader, field);
-    else if (field.number === 4) op = await text(reader, field);
+    reader.count(field.at);
+    if (field.number === 1) inputs.push(await reader.text(field));
+    else if (field.number === 2) outputs.push(await reader.text(field));
+    else if (field.number === 3) name = await reader.text(field);
+    else if (field.number === 4) op = await reader.text(field);
     else if (field.number === 5) attributeFields.push(field);
-    else if (field.number === 7) domain = await text(reader, field);
+    else if (field.number === 7) domain = await reader.text(field);
   }
-  const place = `${path}${name === '' ? `${op}_${index}` : name}`;
+  const named = `${path}${name === '' ? `${op}_${index}` : name}`;
+  const place = places.has(named) ? `${named}#${index}` : named;
+  places.add(place);
   const attributes = new Map<string, AttributeValue>();
   for (const field of attributeFields) {
     const [key, value] = await readAttribute(
@@ -146,8 +164,8 @@ async function readAttribute(
   const fields: Field[] = [];
   let name = '';
   for await (const field of reader.fields(message.start, message.end)) {
-    count(walk, field.at);
-    if (field.number === 1) name = await text(reader, field);
+    reader.count(field.at);
+    if (field.number === 1) name = await reader.text(field);
     else fields.push(field);
   }
   let value: AttributeValue | null = null;
@@ -171,13 +189,16 @@ async function readAttribute(
       );
       value = isValue ? { ...tensor, name: path + constantOutput } : tensor;
     } else if (field.number === 6) value = await readGraph(walk, field, `${place}/${name}/`, depth + 1);
-    else if (field.number === 7) for (const item of await floatsOf(reader, field)) floats.push(item);
+    else if (field.number === 7)
+      for (const item of await floatsOf(reader, field)) floats.push(listed(walk, item, field));
     else if (field.number === 8)
-      for (const item of await varintsOf(reader, field, MAX_GRAPH_ITEMS)) ints.push(Number(BigInt.asIntN(64, item)));
+      for (const item of await varintsOf(reader, field, MAX_LIST_NUMBERS))
+        ints.push(listed(walk, Number(BigInt.asIntN(64, item)), field));
     else if (field.number === 9) strings.push(await latin(reader, field));
     else if (field.number === 11)
       graphs.push(await readGraph(walk, field, `${place}/${name}[${graphs.length}]/`, depth + 1));
     else if (field.number === 20) type = Number(field.value);
+    else if (field.number === 22 || field.number === 23) refuseSparse(reader, field);
   }
   // AttributeProto.type: 6 FLOATS, 7 INTS, 8 STRINGS, 10 GRAPHS; a list may be empty, so the type decides.
   if (type === 6 || floats.length > 0) value = floats;
@@ -190,9 +211,22 @@ async function readAttribute(
   return [name, value];
 }
 
+function refuseSparse(reader: WireReader, field: Field): never {
+  throw inputError('ONNX_SPARSE', 'the model stores a sparse tensor, which is not read', {
+    where: `${reader.source.name} byte ${field.at}`,
+    todo: 'export it dense',
+  });
+}
+
+function listed(walk: Walk, value: number, field: Field): number {
+  if (++walk.numbers > MAX_LIST_NUMBERS)
+    walk.reader.fail(`attribute lists hold more than ${MAX_LIST_NUMBERS} numbers`, field.at);
+  return value;
+}
+
 /** String attributes are bytes that are nearly always text; where they are not, each byte becomes one character. */
 async function latin(reader: WireReader, field: Field): Promise<string> {
-  const bytes = await reader.bytes(field, MAX_STRING);
+  const bytes = await reader.textBytes(field);
   try {
     return fromUtf8(bytes);
   } catch {
@@ -201,7 +235,7 @@ async function latin(reader: WireReader, field: Field): Promise<string> {
 }
 
 async function floatsOf(reader: WireReader, field: Field): Promise<number[]> {
-  if (field.wire === 0 || field.end - field.start > 4 * MAX_GRAPH_ITEMS)
+  if (field.wire === 0 || field.end - field.start > 4 * MAX_LIST_NUMBERS)
     reader.fail('a float has the wrong wire type', field.at);
   const cursor = new Cursor(await reader.source.slice(field.start, field.end), 'ONNX', field.start);
   const values: number[] = [];
@@ -218,7 +252,7 @@ function constantValue(node: GraphNode, path: string): StoredTensor | null {
     const given = (dtype: 'F32' | 'I64', shape: readonly number[], values: readonly number[]): StoredTensor =>
       storedTensor('ONNX', path + output, dtype, shape, {
         kind: 'values',
-        read: async () => Float64Array.from(values),
+        read: async (start, end) => Float64Array.from(values.slice(start, end)),
       });
     if (key === 'value_float' && typeof value === 'number') return given('F32', [], [value]);
     if (key === 'value_int' && typeof value === 'number') return given('I64', [], [value]);
@@ -226,36 +260,4 @@ function constantValue(node: GraphNode, path: string): StoredTensor | null {
     if (key === 'value_ints' && Array.isArray(value)) return given('I64', [value.length], value as number[]);
   }
   return null;
-}
-
-async function readValueInfo(reader: WireReader, message: Field): Promise<ValueInfo> {
-  let name = '';
-  let dtype: ValueInfo['dtype'] = null;
-  let shape: (number | string | null)[] | null = null;
-  for await (const field of reader.fields(message.start, message.end)) {
-    if (field.number === 1) name = await text(reader, field);
-    if (field.number !== 2 || field.wire !== 2) continue;
-    for await (const type of reader.fields(field.start, field.end)) {
-      if (type.number !== 1 || type.wire !== 2) continue;
-      for await (const part of reader.fields(type.start, type.end)) {
-        if (part.number === 1) dtype = ONNX_DTYPES[Number(part.value)] ?? null;
-        if (part.number === 2 && part.wire === 2) shape = await readShape(reader, part);
-      }
-    }
-  }
-  return { name, dtype, shape };
-}
-
-async function readShape(reader: WireReader, message: Field): Promise<(number | string | null)[]> {
-  const shape: (number | string | null)[] = [];
-  for await (const dimension of reader.fields(message.start, message.end)) {
-    if (dimension.number !== 1 || dimension.wire !== 2) continue;
-    let size: number | string | null = null;
-    for await (const field of reader.fields(dimension.start, dimension.end)) {
-      if (field.number === 1) size = Number(BigInt.asIntN(64, field.value));
-      if (field.number === 2) size = await text(reader, field);
-    }
-    shape.push(typeof size === 'number' && size < 0 ? null : size);
-  }
-  return shape;
 }

@@ -1,7 +1,7 @@
 /** Opens any model file that is read, recognised by its content; says why not where it is not. */
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type ByteSource, fileSource, inputError, MunimentError } from '../base/index.js';
+import { type ByteSource, fileSource, inputError, MunimentError, toMunimentError } from '../base/index.js';
 import type { Model } from './model.js';
 import { openOnnx } from './onnx.js';
 import { type Beside, modelFiles } from './opened.js';
@@ -16,6 +16,8 @@ interface Foreign {
 const starts = (head: Uint8Array, ...bytes: readonly number[]): boolean => bytes.every((byte, i) => head[i] === byte);
 const ascii = (head: Uint8Array, at: number, text: string): boolean =>
   [...text].every((c, i) => head[at + i] === c.charCodeAt(0));
+
+const contains = (head: Uint8Array, text: string): boolean => Buffer.from(head).includes(text);
 
 /** Formats that are recognised but not read, each with the way to one that is. The first match is named. */
 const FOREIGN: readonly Foreign[] = [
@@ -38,6 +40,26 @@ const FOREIGN: readonly Foreign[] = [
     name: 'NumPy array (.npy)',
     matches: (h) => starts(h, 0x93, 0x4e, 0x55, 0x4d),
     todo: 'save the arrays with safetensors.numpy.save_file',
+  },
+  {
+    name: 'ONNX Runtime’s own format (.ort)',
+    matches: (h) => ascii(h, 4, 'ORTM'),
+    todo: 'use the .onnx file that it was made from',
+  },
+  {
+    name: 'PyTorch (.pt, .pth)',
+    matches: (h) => starts(h, 0x50, 0x4b) && (contains(h, 'data.pkl') || contains(h, 'byteorder')),
+    todo: 'load it where you trust it, and save the weights: safetensors.torch.save_file(model.state_dict(), "MODEL.safetensors"), or torch.onnx.export(model, example, "MODEL.onnx")',
+  },
+  {
+    name: 'NumPy arrays (.npz)',
+    matches: (h) => starts(h, 0x50, 0x4b) && contains(h, '.npy'),
+    todo: 'save the arrays with safetensors.numpy.save_file(dict(numpy.load("MODEL.npz")), "MODEL.safetensors")',
+  },
+  {
+    name: 'Keras (.keras)',
+    matches: (h, n) => starts(h, 0x50, 0x4b) && (contains(h, 'metadata.json') || n.endsWith('.keras')),
+    todo: 'export to ONNX: model.export("MODEL.onnx", format="onnx")',
   },
   {
     name: 'a zip archive: PyTorch (.pt, .pth), Keras (.keras) or NumPy (.npz)',
@@ -67,6 +89,14 @@ const FOREIGN: readonly Foreign[] = [
   },
 ];
 
+/** Formats without a mark of their own, recognised by the file's name once nothing else fits. */
+const BY_NAME: readonly (readonly [string, string, string])[] = [
+  ['.pb', 'TensorFlow (.pb)', 'export to ONNX: python -m tf2onnx.convert --saved-model FOLDER --output MODEL.onnx'],
+  ['.mlmodel', 'Core ML', 'use the model that it was converted from, as ONNX or safetensors'],
+  ['.bin', 'raw weights (.bin) of TensorFlow.js, OpenVINO or ncnn', 'use the ONNX file that they were converted from'],
+  ['.pkl', 'a Python pickle', 'load it where you trust it, and export to ONNX (skl2onnx) or safetensors'],
+];
+
 /**
  * Opens a model lazily: headers and graph are read, values are not.
  * @param where a path of a file or folder, or bytes
@@ -74,9 +104,13 @@ const FOREIGN: readonly Foreign[] = [
  * @throws `MODEL_FORMAT_NOT_READ` (recognised, not read), `MODEL_FORMAT_UNKNOWN`, `MODEL_EMPTY`, `MODEL_FOLDER`, and each format's own
  */
 export async function openModel(where: string | ByteSource, beside?: Beside): Promise<Model> {
-  if (typeof where !== 'string') return openSource(where, beside ?? null);
-  const file = (await stat(where)).isDirectory() ? await modelFileIn(where) : where;
-  return openSource(await fileSource(file), path.dirname(file));
+  try {
+    if (typeof where !== 'string') return await openSource(where, beside ?? null);
+    const file = (await stat(where)).isDirectory() ? await modelFileIn(where) : where;
+    return await openSource(await fileSource(file), path.dirname(file));
+  } catch (error) {
+    throw toMunimentError(error);
+  }
 }
 
 async function openSource(source: ByteSource, folder: string | Beside | null): Promise<Model> {
@@ -93,7 +127,7 @@ async function recognise(files: ReturnType<typeof modelFiles>): Promise<Model> {
   const { main } = files;
   if (main.byteLength === 0)
     throw inputError('MODEL_EMPTY', 'the file is empty', { where: main.name, todo: 'fetch it again' });
-  const head = await main.slice(0, Math.min(64, main.byteLength));
+  const head = await main.slice(0, Math.min(128, main.byteLength));
   if (main.name.endsWith('.index.json')) return openSharded(main, files);
   if (main.name.endsWith('.safetensors') || looksLikeSafetensors(head, main.byteLength)) {
     refuseForeign(head, main.name);
@@ -102,6 +136,8 @@ async function recognise(files: ReturnType<typeof modelFiles>): Promise<Model> {
   refuseForeign(head, main.name);
   const model = await openAsOnnx(files);
   if (model !== null) return model;
+  const named = BY_NAME.find(([ending]) => main.name.toLowerCase().endsWith(ending));
+  if (named !== undefined) refuse(named[1], named[2], main.name);
   throw inputError('MODEL_FORMAT_UNKNOWN', 'this is no model file that is known here', {
     expected: 'ONNX or safetensors',
     got: `bytes ${[...head.subarray(0, 8)].map((b) => b.toString(16).padStart(2, '0')).join(' ')} …`,
@@ -136,12 +172,15 @@ async function openAsOnnx(files: ReturnType<typeof modelFiles>): Promise<Model |
 
 function refuseForeign(head: Uint8Array, name: string): void {
   const foreign = FOREIGN.find((format) => format.matches(head, name));
-  if (foreign === undefined) return;
-  throw inputError('MODEL_FORMAT_NOT_READ', `this is ${foreign.name}, a format that is not read yet`, {
+  if (foreign !== undefined) refuse(foreign.name, foreign.todo, name);
+}
+
+function refuse(format: string, todo: string, where: string): never {
+  throw inputError('MODEL_FORMAT_NOT_READ', `this is ${format}, a format that is not read yet`, {
     expected: 'ONNX or safetensors',
-    got: foreign.name,
-    where: name,
-    todo: foreign.todo,
+    got: format,
+    where,
+    todo,
   });
 }
 

@@ -8,7 +8,8 @@ import type { Graph, Model, Tensor } from './model.js';
 export interface ModelFiles {
   readonly main: CountingSource;
   /**
-   * Another file of the same model, by its path relative to the main file's folder.
+   * Another file of the same model, by its path relative to the main file's folder; its name is that path, from the
+   * main file's folder (not what a link points to), so that a copy is laid out as the original is.
    * @throws `MODEL_PATH_ESCAPES` for absolute paths, `..` and symbolic links that leave the folder; `MODEL_PART_MISSING`
    */
   beside(relative: string): Promise<ByteSource>;
@@ -26,21 +27,28 @@ export function modelFiles(main: ByteSource, folder: string | Beside | null): Mo
   return {
     main: counted,
     all: () => [counted, ...parts.values()],
-    async beside(relative) {
+    async beside(given) {
+      // `w.bin` and `./w.bin` are one file, and must be written as one.
+      const relative = path.normalize(given);
       const known = parts.get(relative);
       if (known !== undefined) return known;
-      const given = typeof folder === 'function' ? await folder(relative) : null;
-      if (folder === null || (typeof folder === 'function' && given === null)) {
+      if (parts.size >= MAX_FILES)
+        throw inputError('MODEL_TOO_MANY_FILES', `a model of more than ${MAX_FILES} files`, { where: main.name });
+      if (path.isAbsolute(relative) || relative.split(path.sep)[0] === '..') refuseEscape(relative, main.name);
+      const handed = typeof folder === 'function' ? await folder(relative) : null;
+      if (folder === null || (typeof folder === 'function' && handed === null)) {
         throw inputError('MODEL_PART_MISSING', 'the model refers to another file, but was given without a folder', {
           got: relative,
           where: main.name,
         });
       }
-      const part = countingSource(
-        given ?? (await fileSource(await insideFolder(folder as string, relative, main.name))),
-      );
-      if (parts.size >= MAX_FILES)
-        throw inputError('MODEL_TOO_MANY_FILES', `a model of more than ${MAX_FILES} files`, { where: main.name });
+      const source = handed ?? (await fileSource(await insideFolder(folder as string, relative, main.name)));
+      const part = countingSource({
+        byteLength: source.byteLength,
+        name: path.join(path.dirname(main.name), relative),
+        slice: (start, end) => source.slice(start, end),
+        close: () => source.close(),
+      });
       parts.set(relative, part);
       return part;
     },
@@ -80,6 +88,7 @@ function refuseEscape(relative: string, where: string): never {
       expected: 'a relative path inside the model’s folder',
       got: relative.slice(0, 200),
       where,
+      todo: 'copy the model with all its files into one folder (a download cache of links: cp -rL)',
     },
   );
 }

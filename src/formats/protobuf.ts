@@ -2,7 +2,8 @@
  * Protocol-buffer wire format (protobuf.dev/programming-guides/encoding), read lazily: a field's payload is a range
  * of the file, so a 2 GB tensor is skipped, not loaded. Also the few lines that write it.
  */
-import { type ByteSource, concatBytes, inputError, utf8 } from '../base/index.js';
+import { type ByteSource, concatBytes, fromUtf8, inputError, utf8 } from '../base/index.js';
+import { MAX_GRAPH_ITEMS, MAX_TEXT } from './limits.js';
 
 export interface Field {
   readonly number: number;
@@ -17,16 +18,23 @@ export interface Field {
 }
 
 /** One read fetches this much, so that a graph of many small fields costs few reads. */
-const WINDOW = 64 * 1024;
+const WINDOW = 16 * 1024;
 
-/** Reads fields from one source through a sliding window. */
+/** Reads fields from one source through a sliding window, and counts what becomes objects in memory. */
 export class WireReader {
   readonly source: ByteSource;
   #window: Uint8Array = new Uint8Array(0);
   #base = 0;
+  #items = 0;
+  #text = 0;
 
   constructor(source: ByteSource) {
     this.source = source;
+  }
+
+  /** One more object made of the field at `at`. */
+  count(at: number): void {
+    if (++this.#items > MAX_GRAPH_ITEMS) this.fail(`the model has more than ${MAX_GRAPH_ITEMS} parts`, at);
   }
 
   fail(message: string, at: number, got?: string): never {
@@ -37,26 +45,31 @@ export class WireReader {
     });
   }
 
-  async #byte(at: number, limit: number): Promise<number> {
-    if (at >= limit) this.fail('a message ends inside a field', at);
-    if (at < this.#base || at >= this.#base + this.#window.length) {
-      this.#base = at;
-      this.#window = await this.source.slice(at, Math.min(at + WINDOW, this.source.byteLength));
+  /** Bytes [start, end), at most one window long. */
+  async #near(start: number, end: number): Promise<Uint8Array> {
+    if (start < this.#base || end > this.#base + this.#window.length) {
+      this.#window = await this.source.slice(start, Math.min(start + WINDOW, this.source.byteLength));
+      this.#base = start;
     }
-    return this.#window[at - this.#base]!;
+    return this.#window.subarray(start - this.#base, end - this.#base);
   }
 
+  /** The base-128 number at `at`, within a message that ends at `limit`. */
   async varint(at: number, limit: number): Promise<{ value: bigint; next: number }> {
-    let value = 0n;
-    for (let i = 0; i < 10; i++) {
-      const byte = await this.#byte(at + i, limit);
-      value |= BigInt(byte & 127) << BigInt(7 * i);
-      if (byte < 128) {
-        if (value >= 2n ** 64n) break;
-        return { value, next: at + i + 1 };
-      }
+    const bytes = await this.#near(at, Math.min(at + 10, limit));
+    let small = 0;
+    for (let i = 0; i < Math.min(7, bytes.length); i++) {
+      small += (bytes[i]! & 127) * 2 ** (7 * i);
+      if (bytes[i]! < 128) return { value: BigInt(small), next: at + i + 1 };
     }
-    return this.fail('a number does not fit 64 bits', at);
+    let value = BigInt(small);
+    for (let i = 7; i < bytes.length; i++) {
+      value |= BigInt(bytes[i]! & 127) << BigInt(7 * i);
+      if (bytes[i]! < 128 && value < 2n ** 64n) return { value, next: at + i + 1 };
+    }
+    return bytes.length < 10
+      ? this.fail('a message ends inside a field', at)
+      : this.fail('a number does not fit 64 bits', at);
   }
 
   /** The fields of the message that fills [start, end). */
@@ -99,7 +112,21 @@ export class WireReader {
         `${field.end - field.start} bytes, at most ${maximum}`,
       );
     }
-    return this.source.slice(field.start, field.end);
+    return field.end - field.start <= WINDOW
+      ? this.#near(field.start, field.end)
+      : this.source.slice(field.start, field.end);
+  }
+
+  /** @throws `UTF8_INVALID`; `ONNX_MALFORMED` past `MAX_TEXT` */
+  async text(field: Field): Promise<string> {
+    return fromUtf8(await this.textBytes(field), `${this.source.name} byte ${field.at}`);
+  }
+
+  async textBytes(field: Field): Promise<Uint8Array> {
+    const bytes = await this.bytes(field, MAX_TEXT);
+    this.#text += bytes.length;
+    if (this.#text > MAX_TEXT) this.fail(`the model has more than ${MAX_TEXT} bytes of names and text`, field.at);
+    return bytes;
   }
 }
 

@@ -3,16 +3,8 @@
  * Source: the format's README (huggingface/safetensors), whose rules on overlaps and holes are enforced here.
  */
 import path from 'node:path';
-import {
-  type ByteSource,
-  Cursor,
-  concatBytes,
-  fromUtf8,
-  inputError,
-  type Json,
-  parseStrictJson,
-  utf8,
-} from '../base/index.js';
+import { type ByteSource, Cursor, concatBytes, inputError, type Json, utf8 } from '../base/index.js';
+import { parseBoundedJson } from './bounded-json.js';
 import { BITS, encodeElements, storedBytes } from './elements.js';
 import { MAX_FILES, MAX_SAFETENSORS_HEADER, MAX_SHARD_INDEX, MAX_TENSORS } from './limits.js';
 import type { DType, Model } from './model.js';
@@ -56,7 +48,8 @@ async function readHeader(source: ByteSource): Promise<Header> {
     });
   }
   const where = `${source.name} byte 8`;
-  const header = parseStrictJson(fromUtf8(await source.slice(8, 8 + length), where).trimEnd(), where);
+  const bytes = await source.slice(8, 8 + length);
+  const header = bytes[0] === 0x7b ? parseBoundedJson(bytes, where) : undefined;
   if (!isRecord(header)) throw inputError('SAFETENSORS_HEADER', 'the header is not a JSON object', { where });
   return readEntries(source, header, 8 + length);
 }
@@ -66,7 +59,13 @@ function readEntries(source: ByteSource, header: { readonly [name: string]: Json
   const placed: { begin: number; end: number; tensor: StoredTensor }[] = [];
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') {
-      if (isRecord(entry)) for (const [key, value] of Object.entries(entry)) metadata.set(key, String(value));
+      const pairs = isRecord(entry) ? Object.entries(entry) : [];
+      if (!isRecord(entry) || pairs.some(([, value]) => typeof value !== 'string')) {
+        throw inputError('SAFETENSORS_ENTRY', '__metadata__ is not a map of text to text', {
+          where: `${source.name} byte 8`,
+        });
+      }
+      for (const [key, value] of pairs) metadata.set(key, value as string);
       continue;
     }
     placed.push(readEntry(source, name, entry, dataStart));
@@ -158,8 +157,7 @@ export async function openSharded(index: ByteSource, files: ModelFiles): Promise
       where: index.name,
     });
   }
-  const text = fromUtf8(await index.slice(0, index.byteLength), index.name);
-  const parsed = parseStrictJson(text, index.name);
+  const parsed = parseBoundedJson(await index.slice(0, index.byteLength), index.name);
   const map = isRecord(parsed) ? parsed.weight_map : undefined;
   if (!isRecord(map)) {
     throw inputError('SAFETENSORS_INDEX', 'the shard index has no weight_map', {

@@ -2,7 +2,8 @@
  * Writes a changed copy of a model: byte for byte the original, with the values of some tensors replaced in their own
  * type. Lengths never change, so nothing else of the file has to be understood, moved or lost.
  */
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { access, type FileHandle, mkdir, open, realpath, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type ByteSource, inputError, noProgress, type Progress, usageError } from '../base/index.js';
 import { encodeElements, storedBytes } from './elements.js';
@@ -18,8 +19,9 @@ const COPY_BYTES = 4 * 1024 * 1024;
 
 /**
  * Writes to `outPath`: a file for a model in one file; for shards or external data, the file with its parts beside it.
- * Nothing is left at `outPath` on failure; the folder entry appears only after the bytes are on disk.
- * @throws `WRITE_UNKNOWN_TENSOR`, `WRITE_NOT_WRITABLE`, `WRITE_SIZE`, `WRITE_EXISTS`, `WRITE_OVER_ORIGINAL`
+ * Nothing is left on failure; the main file appears last, and only after all bytes are on disk. A file at `outPath` is
+ * replaced, files that happen to have the name of a part are not.
+ * @throws `WRITE_UNKNOWN_TENSOR`, `WRITE_NOT_WRITABLE`, `WRITE_SIZE`, `WRITE_OVERLAP`, `WRITE_EXISTS`, `WRITE_OVER_ORIGINAL`
  */
 export async function writeModel(
   model: Model,
@@ -35,34 +37,54 @@ export async function writeModel(
     { source: main!, target: outPath },
   ];
   const total = model.sources.reduce((sum, source) => sum + source.byteLength, 0);
+  const originals = new Set(await Promise.all(model.sources.map((source) => realOf(source.name))));
   const written: string[] = [];
+  const placed: string[] = [];
   let done = 0;
   try {
     for (const { source, target } of targets) {
-      if (path.resolve(target) === path.resolve(source.name)) {
-        throw usageError('WRITE_OVER_ORIGINAL', 'the copy would replace the original', {
-          where: target,
-          todo: 'choose another --out',
-        });
-      }
+      await checkTarget(target, originals, source === main);
       await mkdir(path.dirname(target), { recursive: true });
-      const temporary = `${target}.partial`;
+      const temporary = `${target}.${randomUUID()}.partial`;
       written.push(temporary);
       await writeFile(source, patches, temporary, (bytes) => {
         done += bytes;
         progress.update(done, total, path.basename(target));
       });
     }
-    for (const [index, { target }] of targets.entries()) await rename(written[index]!, target);
-    await syncFolder(folder);
+    for (const [index, { target }] of targets.entries()) {
+      await rename(written[index]!, target);
+      placed.push(target);
+    }
+    for (const place of new Set(targets.map(({ target }) => path.dirname(target)))) await syncFolder(place);
   } catch (error) {
-    for (const temporary of written) await rm(temporary, { force: true });
+    for (const left of [...written, ...placed]) await rm(left, { force: true });
     throw error;
   }
 }
 
-const relativeTo = (main: ByteSource, part: ByteSource): string =>
-  path.relative(path.dirname(path.resolve(main.name)), path.resolve(part.name));
+const realOf = (file: string): Promise<string> => realpath(file).catch(() => path.resolve(file));
+
+async function checkTarget(target: string, originals: ReadonlySet<string>, isMain: boolean): Promise<void> {
+  if (originals.has(await realOf(target))) {
+    throw usageError('WRITE_OVER_ORIGINAL', 'the copy would replace the original', {
+      where: target,
+      todo: 'choose another --out',
+    });
+  }
+  const exists = await access(target).then(
+    () => true,
+    () => false,
+  );
+  if (exists && !isMain) {
+    throw usageError('WRITE_EXISTS', 'a file of the name that a part of the copy needs is already there', {
+      where: target,
+      todo: 'write into an empty folder: parts keep their names, since the model refers to them',
+    });
+  }
+}
+
+const relativeTo = (main: ByteSource, part: ByteSource): string => path.relative(path.dirname(main.name), part.name);
 
 interface Patch extends Stretch {
   /** Bytes [from, to) of this tensor's packed values. */
@@ -98,7 +120,35 @@ function patchesOf(model: Model, changes: ReadonlyMap<string, NewValues>): reado
       base += stretch.length;
     }
   }
+  checkOverlap(model, changes);
   return patches;
+}
+
+/** Tied tensors may share bytes of an external file: changing one would change the other unasked. */
+function checkOverlap(model: Model, changes: ReadonlyMap<string, NewValues>): void {
+  const bySource = new Map<ByteSource, { name: string; offset: number; length: number }[]>();
+  for (const tensor of model.tensors.values()) {
+    if (!isStoredTensor(tensor) || tensor.storage.kind !== 'bytes') continue;
+    for (const { source, offset, length } of tensor.storage.stretches) {
+      const here = bySource.get(source) ?? [];
+      if (length > 0) here.push({ name: tensor.name, offset, length });
+      bySource.set(source, here);
+    }
+  }
+  for (const [source, here] of bySource) {
+    here.sort((a, b) => a.offset - b.offset);
+    let before = here[0];
+    for (const stretch of here.slice(1)) {
+      const end = before!.offset + before!.length;
+      if (stretch.offset < end && (changes.has(stretch.name) || changes.has(before!.name))) {
+        throw inputError('WRITE_OVERLAP', 'two tensors share bytes of the file, so one cannot be changed alone', {
+          got: `${before!.name} and ${stretch.name}`,
+          where: `${source.name} byte ${stretch.offset}`,
+        });
+      }
+      if (stretch.offset + stretch.length > end) before = stretch;
+    }
+  }
 }
 
 async function encodedBytes(tensor: Tensor, values: NewValues, from: number, to: number): Promise<Uint8Array> {
@@ -124,14 +174,10 @@ async function writeFile(
   wrote: (bytes: number) => void,
 ): Promise<void> {
   const mine = patches.filter((patch) => patch.source === source).sort((a, b) => a.offset - b.offset);
-  const handle = await open(target, 'w', 0o644);
+  const handle = await open(target, 'wx', 0o644);
   try {
     let at = 0;
     for (const patch of mine) {
-      if (patch.offset < at)
-        throw inputError('WRITE_OVERLAP', 'two tensors share bytes of the file', {
-          where: `${source.name} byte ${patch.offset}`,
-        });
       await copyRange(source, handle, at, patch.offset, wrote);
       for (let from = 0; from < patch.length; from += CHUNK_ELEMENTS * 8) {
         const to = Math.min(patch.length, from + CHUNK_ELEMENTS * 8);
