@@ -47,6 +47,16 @@ export const registry: readonly Registered[] = [
     load: () => import('./commands/check.js'),
   },
   {
+    name: 'prove',
+    summary: 'make a bundle of evidence that others verify without us',
+    load: () => import('./commands/prove.js'),
+  },
+  {
+    name: 'verify',
+    summary: 'check a bundle of evidence, offline, without the room',
+    load: () => import('./commands/verify.js'),
+  },
+  {
     name: 'log',
     summary: 'list what the room has stated; check the log itself',
     load: () => import('./commands/log.js'),

@@ -43,7 +43,11 @@ export function parseDigestList(text: string): readonly ListedDigest[] {
       }
       return { sha256: match[1] ?? '', path: file };
     });
-  if (entries.length > MAX_FILES || formatDigestList(entries) !== text || new Set(entries.map((e) => e.path)).size !== entries.length) {
+  if (
+    entries.length > MAX_FILES ||
+    formatDigestList(entries) !== text ||
+    new Set(entries.map((e) => e.path)).size !== entries.length
+  ) {
     throw evidenceError('BUNDLE_DIGEST_LIST', 'the digest list is not in its one canonical form', {
       expected: 'lines sorted by path, each path once, each ended by a line feed',
       where: DIGEST_LIST,

@@ -11,7 +11,7 @@ const SIZE = 260;
 const PAD = 34;
 
 export const escapeXml = (text: string): string =>
-  text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`).replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, '\ufffd');
+  text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`).replace(/\p{Cc}/gu, ' ');
 
 /**
  * Unit-against-unit plot of one group: a copy that kept the order shows its hits on the diagonal; chance scatters, one hit on average.

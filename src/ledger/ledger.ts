@@ -4,11 +4,12 @@
  * Commit point: the rename of `log/checkpoint`. Envelopes, openings, entry bundles and tiles are on disk before it;
  * whatever a crash leaves behind before it belongs to no checkpoint and is overwritten or ignored.
  */
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, sign } from 'node:crypto';
 import path from 'node:path';
 import {
   type Clock,
   environmentError,
+  equalBytes,
   evidenceError,
   fromUtf8,
   inputError,
@@ -37,6 +38,7 @@ import { checkPredicate } from './schemas.js';
 import {
   decodeOpenings,
   encodeOpenings,
+  MAX_STATEMENT,
   makeStatement,
   openFields,
   readPayload,
@@ -91,6 +93,8 @@ export interface Ledger {
   checkpoint(): Promise<SignedCheckpoint | null>;
   inclusionProof(index: number, size: number): Promise<Uint8Array[]>;
   consistencyProof(older: number, newer: number): Promise<Uint8Array[]>;
+  /** Signs bytes that are no statement, such as a digest list, with the statement key: ECDSA P-256 with SHA-256, DER. */
+  sign(bytes: Uint8Array): Uint8Array;
   /** Runs work while no other process can append: for a read and an append that belong together. */
   exclusively<T>(work: (append: Ledger['append']) => Promise<T>): Promise<T>;
 }
@@ -122,7 +126,14 @@ export function openLedger(
     dir,
     append: (inputs) => locked(() => append(inputs)),
     exclusively: (work) => locked(() => work(append)),
-    checkpoint: current,
+    async checkpoint() {
+      const now = await current();
+      return now?.size === 0 ? null : now;
+    },
+    sign(bytes) {
+      if (keys === undefined) throw readOnly();
+      return Uint8Array.from(sign('sha256', bytes, keys.statements.privateKey));
+    },
     statements: () => readStatements(dir, disk),
     async inclusionProof(index, size) {
       checkSize(await current(), Math.max(size, index + 1));
@@ -135,6 +146,11 @@ export function openLedger(
   };
   return ledger;
 }
+
+const readOnly = () =>
+  environmentError('LEDGER_READ_ONLY', 'the ledger was opened without its signing keys', {
+    todo: 'unlock the vault: set MUNIMENT_PASSPHRASE or give --key-file',
+  });
 
 const hashesAt = async (dir: string, disk: Disk) =>
   treeFiles(disk, paths.log(dir), (await readCheckpoint(dir, disk))?.size ?? 0).hash;
@@ -168,38 +184,45 @@ async function appendLocked(
   keys: LedgerKeys | undefined,
   inputs: readonly StatementInput[],
 ): Promise<Receipt[]> {
-  if (keys === undefined) {
-    throw environmentError('LEDGER_READ_ONLY', 'the ledger was opened without its signing keys', {
-      todo: 'unlock the vault: set MUNIMENT_PASSPHRASE or give --key-file',
-    });
-  }
+  if (keys === undefined) throw readOnly();
   for (const input of inputs) checkPredicate(input.kind, input.predicate);
   const before = await readCheckpoint(dir, disk);
   await publishKeys(dir, disk, keys);
+  // From here on tiles without a checkpoint mean that one was lost, and not that a first append was interrupted.
+  if (before === null) await commit(dir, disk, keys.log, 0);
   const size = before?.size ?? 0;
   await checkTree(dir, disk, before);
   const time = clock.now();
   const made = inputs.map((input) => {
     const { payload, openings } = makeStatement(input, time);
     const envelope = encodeEnvelope(signEnvelope(payload, keys.statements));
-    return { envelope, openings: encodeOpenings(openings), sha256: sha256Hex(envelope) };
+    const opened = encodeOpenings(openings);
+    if (Math.max(envelope.length, opened.length) > MAX_STATEMENT) {
+      throw inputError('STATEMENT_TOO_LARGE', `a ${input.kind} statement is too large`, {
+        expected: `at most ${MAX_STATEMENT} bytes`,
+        got: `${Math.max(envelope.length, opened.length)} bytes`,
+      });
+    }
+    return { envelope, openings: opened, sha256: sha256Hex(envelope) };
   });
-  await inParallel(made, async (statement) => {
-    await disk.replace(paths.envelope(dir, statement.sha256), statement.envelope);
-    await disk.replace(paths.openings(dir, statement.sha256), statement.openings);
-  });
-  const files = await extension(
+  const tiles = await extension(
     disk,
     paths.log(dir),
     size,
     made.map((statement) => entryOf(statement.envelope)),
   );
-  await inParallel(files, (file) => disk.replace(path.join(paths.log(dir), file.path), file.bytes));
+  await disk.replaceAll([
+    ...made.flatMap((statement) => [
+      { file: paths.envelope(dir, statement.sha256), bytes: statement.envelope },
+      { file: paths.openings(dir, statement.sha256), bytes: statement.openings },
+    ]),
+    ...tiles.map((tile) => ({ file: path.join(paths.log(dir), tile.path), bytes: tile.bytes })),
+  ]);
   await commit(dir, disk, keys.log, size + made.length);
   await dropFilledPartials(
     dir,
     disk,
-    files.map((file) => file.path),
+    tiles.map((tile) => tile.path),
   );
   return made.map((statement, i) => ({ index: size + i, sha256: statement.sha256, time: time.toISOString() }));
 }
@@ -228,7 +251,15 @@ async function checkTree(dir: string, disk: Disk, before: SignedCheckpoint | nul
 /** Public keys lie beside the log, so that anyone who has the folder can check it. */
 async function publishKeys(dir: string, disk: Disk, keys: LedgerKeys): Promise<void> {
   const vkey = utf8(`${verifierKey(keys.log.name, createPublicKey(keys.log.privateKey))}\n`);
-  if ((await disk.read(paths.logKey(dir))) === null) await disk.replace(paths.logKey(dir), vkey);
+  const published = await disk.read(paths.logKey(dir));
+  if (published === null) await disk.replace(paths.logKey(dir), vkey);
+  else if (!equalBytes(published, vkey)) {
+    throw environmentError('LOG_KEY_CHANGED', 'this log is signed with another key', {
+      expected: fromUtf8(published, paths.logKey(dir)).trim().slice(0, 80),
+      got: fromUtf8(vkey).trim(),
+      todo: 'use the vault that this room was made with',
+    });
+  }
   const file = paths.statementKey(dir, keyIdOf(keys.statements.publicKey));
   if ((await disk.read(file)) === null) {
     await disk.replace(file, utf8(keys.statements.publicKey.export({ type: 'spki', format: 'pem' }).toString()));
@@ -241,16 +272,6 @@ async function dropFilledPartials(dir: string, disk: Disk, written: readonly str
     // Failing to tidy up must not turn a statement that is safely logged into an error.
     await disk.remove(path.join(paths.log(dir), `${file}.p`)).catch(() => undefined);
   }
-}
-
-/** 16 files under way at once: enough to keep a disk busy, few enough for any limit on open files. */
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const queue = items.values();
-  await Promise.all(
-    Array.from({ length: 16 }, async () => {
-      for (const item of queue) await work(item);
-    }),
-  );
 }
 
 async function* readStatements(dir: string, disk: Disk): AsyncGenerator<LedgerStatement> {

@@ -1,0 +1,27 @@
+/** A `check` statement, read back as plain data. */
+import type { Json } from '../base/index.js';
+import type { Candidate } from '../detect/index.js';
+import type { ModelCommitment } from '../mark/index.js';
+import type { StatementView } from '../record/index.js';
+
+export interface CheckFact extends Readonly<Record<string, unknown>> {
+  readonly statement: StatementView;
+  readonly check: string;
+  readonly look: number;
+  /** Releases that could have fired when the check was made. */
+  readonly chances: number;
+  readonly suspect: ModelCommitment & {
+    readonly name: string;
+    readonly sha256: string;
+    readonly files: readonly { readonly name: string; readonly sha256: string }[];
+    readonly kept: boolean;
+  };
+  readonly candidates: readonly Candidate[];
+  readonly custody?: Readonly<Record<string, string>>;
+}
+
+/** Null for statements of another kind, and where the fields are withheld. */
+export function checkOf(statement: StatementView): CheckFact | null {
+  if (statement.kind !== 'check' || !('candidates' in statement.predicate)) return null;
+  return { ...(statement.predicate as Readonly<Record<string, Json>>), statement } as unknown as CheckFact;
+}

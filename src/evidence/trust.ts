@@ -1,0 +1,57 @@
+/** The trust file: what the verifier believes, got another way than with the bundle. YAML or JSON. */
+import { createPublicKey, X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { parse } from 'yaml';
+import { usageError } from '../base/index.js';
+import { type BeaconChain, keyIdOf, parseVerifierKey, QUICKNET } from '../ledger/index.js';
+
+export interface Trust {
+  readonly owners: readonly { readonly name: string; readonly key: string; readonly keyId: string }[];
+  /** Verifier keys of logs. */
+  readonly logs: readonly string[];
+  /** PEM roots of time-stamp authorities. */
+  readonly authorities: readonly string[];
+  readonly beacons: readonly BeaconChain[];
+}
+
+/** Longer files are no lists of keys. */
+const MAX_TRUST_BYTES = 4 * 1024 * 1024;
+
+/** @throws `TRUST_FILE` naming the entry that is wrong */
+export async function readTrust(file: string): Promise<Trust> {
+  const refuse = (what: string, cause?: unknown): never => {
+    throw usageError('TRUST_FILE', `the trust file has ${what}`, {
+      expected:
+        'owners: [{name, key: PEM}], logs: [name+id+key], authorities: [PEM], beacons: [{name, hash, publicKey, genesis, period}]',
+      where: file,
+      cause,
+    });
+  };
+  const text = await readFile(file, 'utf8');
+  if (text.length > MAX_TRUST_BYTES) return refuse('an impossible length');
+  let value: Record<string, unknown>;
+  try {
+    value = (parse(text, { maxAliasCount: 0 }) ?? {}) as Record<string, unknown>;
+  } catch (cause) {
+    return refuse('no valid YAML or JSON', cause);
+  }
+  const unknown = Object.keys(value).find((key) => !['owners', 'logs', 'authorities', 'beacons'].includes(key));
+  if (unknown !== undefined) return refuse(`an unknown entry: ${unknown}`);
+  const list = (name: string): readonly unknown[] => {
+    const entries = value[name] ?? [];
+    return Array.isArray(entries) ? entries : refuse(`no list under ${name}`);
+  };
+  try {
+    return {
+      owners: list('owners').map((entry) => {
+        const { name, key } = entry as { name: unknown; key: unknown };
+        return { name: String(name), key: String(key), keyId: keyIdOf(createPublicKey(String(key))) };
+      }),
+      logs: list('logs').map((entry) => (parseVerifierKey(String(entry)), String(entry).trim())),
+      authorities: list('authorities').map((entry) => (new X509Certificate(String(entry)), String(entry))),
+      beacons: value.beacons === undefined ? [QUICKNET] : (list('beacons') as readonly BeaconChain[]),
+    };
+  } catch (cause) {
+    return refuse('a key or certificate that cannot be read', cause);
+  }
+}
