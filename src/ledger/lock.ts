@@ -11,7 +11,7 @@
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { environmentError, fromUtf8, utf8 } from '../base/index.js';
+import { environmentError, equalBytes, fromUtf8, secretBytes, toHex, utf8 } from '../base/index.js';
 import type { Disk } from './disk.js';
 
 interface Holder {
@@ -51,19 +51,10 @@ async function acquire(disk: Disk, folder: string, patience: number): Promise<()
   const deadline = Date.now() + patience;
   for (let wait = 2; ; wait = Math.min(50, wait * 2)) {
     const highest = (await generations(disk, folder)).at(-1) ?? 0;
-    const held = fileOf(folder, highest);
-    const free = highest === 0 || unsealed.has(held) || (await disk.isSealed(held)) !== false;
-    const holder = free ? null : await readHolder(disk, held);
+    const holder = await holderOf(disk, folder, highest);
     if (holder === null || !(await isAlive(holder, self, folder))) {
-      const mine = highest + 1;
-      if (await disk.create(fileOf(folder, mine), utf8(JSON.stringify(self)))) {
-        const now = await generations(disk, folder);
-        if (now.at(-1) === mine) {
-          for (const old of now.filter((g) => g < mine - KEPT)) await disk.remove(fileOf(folder, old));
-          return () => release(disk, fileOf(folder, mine));
-        }
-        await disk.remove(fileOf(folder, mine));
-      }
+      const mine = fileOf(folder, highest + 1);
+      if (await take(disk, folder, highest + 1, self)) return () => release(disk, mine);
     }
     if (Date.now() > deadline) {
       throw environmentError('LOCK_HELD', 'another process is writing to this room', {
@@ -73,6 +64,37 @@ async function acquire(disk: Disk, folder: string, patience: number): Promise<()
       });
     }
     await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
+  }
+}
+
+/** Who holds a generation, or null where it is free. */
+async function holderOf(disk: Disk, folder: string, generation: number): Promise<Holder | null> {
+  const file = fileOf(folder, generation);
+  const free = generation === 0 || unsealed.has(file) || (await disk.isSealed(file)) !== false;
+  return free ? null : readHolder(disk, file);
+}
+
+/** Makes a generation; true when it is the highest, and so ours to hold. */
+async function take(disk: Disk, folder: string, generation: number, self: Holder): Promise<boolean> {
+  const mine = fileOf(folder, generation);
+  const bytes = utf8(JSON.stringify({ ...self, token: toHex(secretBytes(16)) }));
+  try {
+    if (!(await disk.create(mine, bytes))) return false;
+    const now = await generations(disk, folder);
+    if (now.at(-1) === generation) {
+      for (const old of now.filter((g) => g < generation - KEPT)) {
+        // Old generations cost a name each; one that cannot be removed now is removed next time.
+        await disk.remove(fileOf(folder, old)).catch(() => undefined);
+      }
+      return true;
+    }
+    await disk.remove(mine);
+    return false;
+  } catch (error) {
+    // The file may be there although its creation was reported as failed: this process must not seem to hold it.
+    const there = await disk.read(mine).catch(() => bytes);
+    if (there !== null && equalBytes(there, bytes)) await release(disk, mine);
+    throw error;
   }
 }
 

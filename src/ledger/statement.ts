@@ -14,6 +14,8 @@ import {
 } from '../base/index.js';
 
 export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
+/** Bytes of an envelope, and of a file of openings: a list of 200,000 files fits, and a hostile one cannot fill the memory. */
+export const MAX_STATEMENT = 32 * 1024 * 1024;
 const PREDICATE = /^urn:muniment:([a-z][a-z0-9-]{0,63}):v1$/;
 
 export interface Subject {

@@ -13,13 +13,7 @@ export function treeFiles(disk: Disk, folder: string, size: number) {
   const file = (relative: string): Promise<Uint8Array> => {
     const held = cache.get(relative);
     if (held !== undefined) return held;
-    const read = disk.read(path.join(folder, relative)).then((bytes) => {
-      if (bytes !== null) return bytes;
-      throw evidenceError('LOG_FILE_MISSING', 'a file of the log is missing', {
-        where: path.join(folder, relative),
-        todo: 'restore the room from a copy; muniment log verify says what else is wrong',
-      });
-    });
+    const read = readTile(disk, folder, relative);
     // A whole level of a large log must not stay in memory.
     if (cache.size > 512) cache.clear();
     cache.set(relative, read);
@@ -45,11 +39,23 @@ export function treeFiles(disk: Disk, folder: string, size: number) {
     return row[0]!;
   };
   const bundle = async (n: number): Promise<Uint8Array[]> =>
-    decodeBundle(await file(tilePath('entries', n, widthOf(size, n))));
+    decodeBundle(await file(tilePath('entries', n, widthOf(size, n)))).slice(0, widthOf(size, n));
   return { hash, bundle, file };
 }
 
-export interface NewFile {
+/** A partial tile may give way to the full one while it is read (c2sp.org/tlog-tiles); what is read is then longer. */
+async function readTile(disk: Disk, folder: string, relative: string): Promise<Uint8Array> {
+  const bytes =
+    (await disk.read(path.join(folder, relative))) ??
+    (await disk.read(path.join(folder, relative.replace(/\.p\/\d+$/, ''))));
+  if (bytes !== null) return bytes;
+  throw evidenceError('LOG_FILE_MISSING', 'a file of the log is missing', {
+    where: path.join(folder, relative),
+    todo: 'restore the room from a copy; muniment log verify says what else is wrong',
+  });
+}
+
+export interface NewTile {
   readonly path: string;
   readonly bytes: Uint8Array;
 }
@@ -63,9 +69,9 @@ export async function extension(
   folder: string,
   size: number,
   entries: readonly Uint8Array[],
-): Promise<NewFile[]> {
+): Promise<NewTile[]> {
   const old = treeFiles(disk, folder, size);
-  const files: NewFile[] = [];
+  const files: NewTile[] = [];
   const heldEntries = size % TILE === 0 ? [] : (await old.bundle(Math.floor(size / TILE))).slice(0, size % TILE);
   files.push(
     ...cut(heldEntries, entries, size).map(({ n, items }) => ({
@@ -76,7 +82,8 @@ export async function extension(
   let hashes: readonly Uint8Array[] = entries.map(leafHash);
   for (let level = 0, count = size; hashes.length > 0; level++) {
     const n = Math.floor(count / TILE);
-    const held = count % TILE === 0 ? [] : split(await old.file(tilePath(level, n, count % TILE)));
+    const held =
+      count % TILE === 0 ? [] : split(await old.file(tilePath(level, n, count % TILE))).slice(0, count % TILE);
     const tiles = cut(held, hashes, count);
     files.push(
       ...tiles.map((tile) => ({ path: tilePath(level, tile.n, tile.items.length), bytes: concatBytes(...tile.items) })),

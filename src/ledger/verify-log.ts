@@ -2,17 +2,18 @@
  * `verifyLog`: an independent check of a room's log. It shares no code with the writer beyond hashes, signatures and the
  * wire forms: it reads the raw files, builds the whole tree anew, level by level, and compares every byte.
  */
-import { createPublicKey } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { equalBytes, fromUtf8, MunimentError, sha256, sha256Hex, toHex } from '../base/index.js';
-import { isTemporary } from './disk.js';
+import { equalBytes, evidenceError, fromUtf8, sha256Hex, toHex } from '../base/index.js';
+import { inParallel, isTemporary } from './disk.js';
 import { decodeEnvelope, keyIdOf, verifyEnvelope } from './dsse.js';
-import { EMPTY_ROOT } from './merkle.js';
 import { type Checkpoint, parseCheckpoint, parseVerifierKey, verifyNote } from './note.js';
+import { codeOf, messageOf, type Report, readBounded } from './read-bounded.js';
 import { checkPredicate } from './schemas.js';
-import { decodeOpenings, openFields, readPayload } from './statement.js';
-import { decodeBundle, HASH, TILE, tilePath, tilesOf } from './tiles.js';
+import { decodeOpenings, MAX_STATEMENT, openFields, readPayload } from './statement.js';
+import { tilePath, tilesOf } from './tiles.js';
+import { checkOlder, checkTiles, levelsOf, readEntries, rootOf } from './verify-tree.js';
 
 export interface LogTrust {
   /** PEM public keys that may sign statements. Without them, the keys that lie beside the log are used, and `selfAsserted` says so. */
@@ -42,21 +43,27 @@ export interface LogReport {
   readonly withheld: readonly { readonly statement: string; readonly fields: number }[];
   /** Files that belong to no checkpoint: what an interrupted append leaves behind. */
   readonly harmless: readonly string[];
+  /** Other files that no ledger writes there: no evidence against the log, and no part of it. */
+  readonly unexpected: readonly string[];
 }
 
-type Report = (code: string, where: string, message: string) => void;
+/** Statements read at once: four of the largest still fit the memory. */
+const AT_ONCE = 4;
+/** A checkpoint or key is a few lines; 64 cosignatures of the largest kind fill a quarter of this. */
+const MAX_NOTE = 1024 * 1024;
 
 /** @param dir the room's folder, holding `log/` and `statements/` */
 export async function verifyLog(dir: string, trust: LogTrust = {}): Promise<LogReport> {
   const problems: LogProblem[] = [];
   const report: Report = (code, where, message) => problems.push({ code, where, message });
-  const withheld: { statement: string; fields: number }[] = [];
   const log = path.join(dir, 'log');
   const files = await allFiles(dir);
   const checkpoint = await readSignedCheckpoint(dir, files, trust, report);
   const size = checkpoint?.size ?? 0;
   const entries = await readEntries(log, size, report);
-  const root = await checkTiles(log, entries, size, report);
+  const levels = levelsOf(entries);
+  const root = rootOf(levels, entries.length);
+  if (entries.length === size) await checkTiles(log, levels, size, report);
   if (checkpoint !== null && !equalBytes(root, checkpoint.root)) {
     report(
       'LOG_ROOT_MISMATCH',
@@ -64,11 +71,20 @@ export async function verifyLog(dir: string, trust: LogTrust = {}): Promise<LogR
       `the entries hash to ${toHex(root)}, the checkpoint says ${toHex(checkpoint.root)}`,
     );
   }
-  checkOlder(entries, checkpoint, trust, report);
+  checkOlder(levels, entries.length, checkpoint, trust, report);
+  checkRepeats(entries, report);
   const keys = await statementKeys(dir, files, trust, report);
-  for (const [index, entry] of entries.entries()) await checkStatement(dir, index, entry, keys, report, withheld);
-  const expected = expectedFiles(entries, size);
-  const stray = [...files].filter((file) => !expected.has(file));
+  const hidden = new Map<number, number>();
+  await inParallel(
+    [...entries.entries()],
+    async ([index, entry]) => {
+      const fields = await checkStatement(dir, index, entry, keys, report);
+      if (fields > 0) hidden.set(index, fields);
+    },
+    AT_ONCE,
+  );
+  const expected = expectedFiles(entries);
+  const stray = [...files].filter((file) => !expected.has(file) && !isKeyFile(file));
   return {
     ok: problems.length === 0,
     origin: checkpoint?.origin ?? null,
@@ -76,12 +92,18 @@ export async function verifyLog(dir: string, trust: LogTrust = {}): Promise<LogR
     root: toHex(root),
     selfAsserted: trust.statementKeys === undefined || trust.logKeys === undefined,
     problems,
-    withheld,
-    harmless: stray.filter(
-      (file) => isTemporary(file) || file.startsWith('log/tile/') || file.startsWith('statements/'),
-    ),
+    withheld: [...hidden].sort(([a], [b]) => a - b).map(([i, fields]) => ({ statement: toHex(entries[i]!), fields })),
+    harmless: stray.filter(isLeftOver),
+    unexpected: stray.filter((file) => !isLeftOver(file)),
   };
 }
+
+const isKeyFile = (file: string): boolean => /^log\/keys\/[0-9a-f]{64}\.pem$/.test(file);
+/** Tiles and statements past the checkpoint, filled partial tiles, and temporaries. */
+const isLeftOver = (file: string): boolean =>
+  isTemporary(file) ||
+  /^log\/tile\/(entries|[0-7])(\/x\d{3})*\/\d{3}(\.p\/([1-9]|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]))?$/.test(file) ||
+  /^statements\/[0-9a-f]{64}(\.open\.json)?$/.test(file);
 
 /** Relative paths of everything under log/ and statements/. */
 async function allFiles(dir: string): Promise<ReadonlySet<string>> {
@@ -110,109 +132,30 @@ async function readSignedCheckpoint(
       report('LOG_CHECKPOINT_MISSING', 'log/checkpoint', 'there are tiles but no checkpoint');
     return null;
   }
+  const read = async (name: string): Promise<string> => {
+    const bytes = await readBounded(path.join(dir, 'log', name), MAX_NOTE);
+    if (bytes === null) throw evidenceError('LOG_FILE_MISSING', `log/${name} is missing`, { where: `log/${name}` });
+    return fromUtf8(bytes, `log/${name}`);
+  };
   try {
-    const own = trust.logKeys ?? [fromUtf8(await readFile(path.join(dir, 'log', 'log.vkey')))];
-    const note = fromUtf8(await readFile(path.join(dir, 'log', 'checkpoint')), 'log/checkpoint');
-    return parseCheckpoint(verifyNote(note, own.map(parseVerifierKey), 'log/checkpoint'), 'log/checkpoint');
+    const own = trust.logKeys ?? [await read('log.vkey')];
+    const text = verifyNote(await read('checkpoint'), own.map(parseVerifierKey), 'log/checkpoint');
+    return parseCheckpoint(text, 'log/checkpoint');
   } catch (error) {
-    report(
-      error instanceof MunimentError ? error.code : 'LOG_CHECKPOINT_UNREADABLE',
-      'log/checkpoint',
-      messageOf(error),
-    );
+    report(codeOf(error, 'LOG_CHECKPOINT_UNREADABLE'), 'log/checkpoint', messageOf(error));
     return null;
   }
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-async function readEntries(log: string, size: number, report: Report): Promise<Uint8Array[]> {
-  const entries: Uint8Array[] = [];
-  for (let n = 0; n * TILE < size; n++) {
-    const width = Math.min(TILE, size - n * TILE);
-    const relative = tilePath('entries', n, width);
-    try {
-      const bundle = decodeBundle(Uint8Array.from(await readFile(path.join(log, relative))));
-      if (bundle.length !== width || bundle.some((entry) => entry.length !== HASH)) {
-        report(
-          'LOG_BUNDLE_INVALID',
-          `log/${relative}`,
-          `expected ${width} entries of ${HASH} bytes, found ${bundle.length}`,
-        );
-      }
-      for (const entry of bundle.slice(0, width)) entries.push(entry);
-    } catch (error) {
-      report('LOG_FILE_MISSING', `log/${relative}`, messageOf(error));
-    }
+/** A statement that is logged twice would be counted twice. */
+function checkRepeats(entries: readonly Uint8Array[], report: Report): void {
+  const seen = new Map<string, number>();
+  for (const [index, entry] of entries.entries()) {
+    const name = toHex(entry);
+    const first = seen.get(name);
+    if (first === undefined) seen.set(name, index);
+    else report('STATEMENT_REPEATED', `entry ${index}, statements/${name}`, `it is entry ${first} again`);
   }
-  return entries;
-}
-
-/** Rebuilds every level from the entries and compares each tile byte by byte; returns the root. */
-async function checkTiles(
-  log: string,
-  entries: readonly Uint8Array[],
-  size: number,
-  report: Report,
-): Promise<Uint8Array> {
-  const levels = levelsOf(entries);
-  for (const { level, n, width } of tilesOf(size)) {
-    const relative = tilePath(level, n, width);
-    const wanted = Buffer.concat((levels[level * 8] ?? []).slice(n * TILE, n * TILE + width));
-    const found = await readFile(path.join(log, relative)).catch(() => null);
-    if (found === null) report('LOG_FILE_MISSING', `log/${relative}`, 'a tile is missing');
-    else if (!found.equals(wanted))
-      report('LOG_TILE_WRONG', `log/${relative}`, 'a tile does not hold the hashes of the entries below it');
-  }
-  return rootOf(levels, entries.length);
-}
-
-/** Root over the first n leaves: complete subtrees from the right edge inwards (RFC 6962 §2.1). */
-function rootOf(levels: readonly (readonly Uint8Array[])[], n: number): Uint8Array {
-  let root: Uint8Array | null = null;
-  let covered = n;
-  for (let level = 0; covered > 0; level++) {
-    const width = 2 ** level;
-    if (covered % (2 * width) === 0) continue;
-    const subtree = levels[level]?.[covered / width - 1];
-    if (subtree === undefined) return EMPTY_ROOT;
-    root = root === null ? subtree : sha256(Uint8Array.of(1), subtree, root);
-    covered -= width;
-  }
-  return root ?? EMPTY_ROOT;
-}
-
-function checkOlder(entries: readonly Uint8Array[], now: Checkpoint | null, trust: LogTrust, report: Report): void {
-  for (const [i, note] of (trust.checkpoints ?? []).entries()) {
-    const where = `older checkpoint ${i + 1}`;
-    try {
-      const keys = (trust.logKeys ?? []).map(parseVerifierKey);
-      const text = keys.length === 0 ? note.slice(0, note.lastIndexOf('\n\n') + 1) : verifyNote(note, keys, where);
-      const older = parseCheckpoint(text, where);
-      if (older.origin !== now?.origin) report('LOG_ORIGIN', where, `it is of another log: ${older.origin}`);
-      else if (older.size > entries.length)
-        report('LOG_TRUNCATED', where, `the log had ${older.size} entries, now ${entries.length}`);
-      else {
-        const levels = levelsOf(entries.slice(0, older.size));
-        if (!equalBytes(rootOf(levels, older.size), older.root))
-          report('LOG_FORK', where, 'the log is not an extension of this checkpoint: it was rewritten');
-      }
-    } catch (error) {
-      report(error instanceof MunimentError ? error.code : 'CHECKPOINT_MALFORMED', where, messageOf(error));
-    }
-  }
-}
-
-function levelsOf(entries: readonly Uint8Array[]): Uint8Array[][] {
-  const levels: Uint8Array[][] = [entries.map((entry) => sha256(Uint8Array.of(0), entry))];
-  for (let below = levels[0]!; below.length > 1; below = levels.at(-1)!) {
-    levels.push(
-      Array.from({ length: Math.floor(below.length / 2) }, (_, i) =>
-        sha256(Uint8Array.of(1), below[2 * i]!, below[2 * i + 1]!),
-      ),
-    );
-  }
-  return levels;
 }
 
 async function statementKeys(
@@ -220,54 +163,69 @@ async function statementKeys(
   files: ReadonlySet<string>,
   trust: LogTrust,
   report: Report,
-): Promise<ReadonlyMap<string, string>> {
-  const keys = new Map<string, string>();
-  const add = (pem: string, where: string): void => {
+): Promise<ReadonlyMap<string, KeyObject>> {
+  const keys = new Map<string, KeyObject>();
+  const add = (pem: string, where: string): string | null => {
     try {
-      keys.set(keyIdOf(createPublicKey(pem)), pem);
+      const key = createPublicKey(pem);
+      keys.set(keyIdOf(key), key);
+      return keyIdOf(key);
     } catch {
       report('KEY_UNREADABLE', where, 'not a PEM public key');
+      return null;
     }
   };
-  if (trust.statementKeys !== undefined) for (const pem of trust.statementKeys) add(pem, 'trusted keys');
-  else
-    for (const file of files)
-      if (/^log\/keys\/[0-9a-f]{64}\.pem$/.test(file)) add(await readFile(path.join(dir, file), 'utf8'), file);
+  if (trust.statementKeys !== undefined) {
+    for (const pem of trust.statementKeys) add(pem, 'trusted keys');
+    return keys;
+  }
+  for (const file of [...files].filter(isKeyFile)) {
+    const bytes = await readBounded(path.join(dir, file), MAX_NOTE).catch(() => null);
+    const id = add(bytes === null ? '' : new TextDecoder().decode(bytes), file);
+    if (id !== null && !file.endsWith(`/${id}.pem`)) report('KEY_MISNAMED', file, `it is the key ${id}`);
+  }
   return keys;
 }
 
+/** Checks one statement; the number of its fields that are not opened. */
 async function checkStatement(
   dir: string,
   index: number,
   entry: Uint8Array,
-  keys: ReadonlyMap<string, string>,
+  keys: ReadonlyMap<string, KeyObject>,
   report: Report,
-  withheld: { statement: string; fields: number }[],
-): Promise<void> {
+): Promise<number> {
   const name = toHex(entry);
   const where = `entry ${index}, statements/${name}`;
   try {
-    const bytes = await readFile(path.join(dir, 'statements', name)).catch(() => null);
-    if (bytes === null) return report('STATEMENT_MISSING', where, 'the statement is missing');
-    if (sha256Hex(bytes) !== name) return report('STATEMENT_CHANGED', where, 'the statement is not what was logged');
+    const bytes = await readBounded(path.join(dir, 'statements', name), MAX_STATEMENT);
+    if (bytes === null) {
+      report('STATEMENT_MISSING', where, 'the statement is missing');
+      return 0;
+    }
+    if (sha256Hex(bytes) !== name) {
+      report('STATEMENT_CHANGED', where, 'the statement is not what was logged');
+      return 0;
+    }
     const envelope = decodeEnvelope(bytes, where);
     const key = keys.get(envelope.keyId);
     if (key === undefined)
       report('STATEMENT_UNKNOWN_SIGNER', where, `signed by ${envelope.keyId || 'no key'}, which is not known`);
     else if (!verifyEnvelope(envelope, key)) report('STATEMENT_SIGNATURE', where, 'the signature is wrong');
     const payload = readPayload(envelope.payload, where);
-    const openings = await readFile(path.join(dir, 'statements', `${name}.open.json`)).catch(() => null);
+    const openings = await readBounded(path.join(dir, 'statements', `${name}.open.json`), MAX_STATEMENT);
     const opened = openFields(payload, openings === null ? {} : decodeOpenings(openings, where), where);
     checkPredicate(payload.kind, opened.predicate, opened.withheld.length === 0);
-    if (opened.withheld.length > 0) withheld.push({ statement: name, fields: opened.withheld.length });
+    return opened.withheld.length;
   } catch (error) {
-    report(error instanceof MunimentError ? error.code : 'STATEMENT_UNREADABLE', where, messageOf(error));
+    report(codeOf(error, 'STATEMENT_UNREADABLE'), where, messageOf(error));
+    return 0;
   }
 }
 
-function expectedFiles(entries: readonly Uint8Array[], size: number): ReadonlySet<string> {
+function expectedFiles(entries: readonly Uint8Array[]): ReadonlySet<string> {
   const expected = new Set(['log/checkpoint', 'log/log.vkey']);
-  for (const { level, n, width } of tilesOf(size)) {
+  for (const { level, n, width } of tilesOf(entries.length)) {
     expected.add(`log/${tilePath(level, n, width)}`);
     if (level === 0) expected.add(`log/${tilePath('entries', n, width)}`);
   }
