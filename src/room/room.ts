@@ -82,7 +82,7 @@ export async function initRoom(dir: string, options: InitOptions): Promise<Room>
       },
     ]);
     await rename(building, dir);
-    return roomOf(dir, config, vault, keys, clock);
+    return await openRoom(dir, { unlock: options, clock });
   } catch (error) {
     await rm(building, { recursive: true, force: true });
     throw error;
