@@ -91,8 +91,10 @@ async function collect(reader: WireReader, message: Field): Promise<RawTensor> {
     reader.count(field.at);
     switch (field.number) {
       case 1:
-        for (const value of await varintsOf(reader, field, MAX_RANK)) raw.dims.push(Number(BigInt.asIntN(64, value)));
-        if (raw.dims.length > MAX_RANK) reader.fail('a tensor has too many dimensions', field.at);
+        await reader.eachNumber(field, (size) => {
+          if (raw.dims.push(Number(BigInt.asIntN(64, size))) > MAX_RANK)
+            reader.fail('a tensor has too many dimensions', field.at);
+        });
         break;
       case 2:
         raw.type = Number(field.value);
@@ -144,21 +146,6 @@ export async function readPair(reader: WireReader, message: Field): Promise<read
     else value = text;
   }
   return [key, value];
-}
-
-/** One varint, or a packed run of them; at most `maximum`. */
-export async function varintsOf(reader: WireReader, field: Field, maximum: number): Promise<bigint[]> {
-  if (field.wire === 0) return [field.value];
-  if (field.wire !== 2) return reader.fail('a number has the wrong wire type', field.at);
-  const values: bigint[] = [];
-  let at = field.start;
-  while (at < field.end) {
-    const { value, next } = await reader.varint(at, field.end);
-    values.push(value);
-    at = next;
-    if (values.length > maximum) reader.fail(`more than ${maximum} numbers in one field`, field.at);
-  }
-  return values;
 }
 
 async function storageOf(

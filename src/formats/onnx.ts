@@ -2,7 +2,7 @@
 import { Cursor, fromUtf8, inputError } from '../base/index.js';
 import { MAX_GRAPH_DEPTH, MAX_LIST_NUMBERS, MAX_NODES, MAX_TENSORS } from './limits.js';
 import type { AttributeValue, Graph, GraphNode, Model, Tensor, ValueInfo } from './model.js';
-import { readPair, readTensor, varintsOf } from './onnx-tensor.js';
+import { readPair, readTensor } from './onnx-tensor.js';
 import { readValueInfo } from './onnx-value-info.js';
 import { type ModelFiles, modelOf } from './opened.js';
 import { type Field, WireReader } from './protobuf.js';
@@ -192,8 +192,7 @@ async function readAttribute(
     else if (field.number === 7)
       for (const item of await floatsOf(reader, field)) floats.push(listed(walk, item, field));
     else if (field.number === 8)
-      for (const item of await varintsOf(reader, field, MAX_LIST_NUMBERS))
-        ints.push(listed(walk, Number(BigInt.asIntN(64, item)), field));
+      await reader.eachNumber(field, (item) => ints.push(listed(walk, Number(BigInt.asIntN(64, item)), field)));
     else if (field.number === 9) strings.push(await latin(reader, field));
     else if (field.number === 11)
       graphs.push(await readGraph(walk, field, `${place}/${name}[${graphs.length}]/`, depth + 1));

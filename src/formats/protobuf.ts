@@ -117,6 +117,25 @@ export class WireReader {
       : this.source.slice(field.start, field.end);
   }
 
+  /** Calls `visit` with one base-128 number, or with each of a packed run of them. */
+  async eachNumber(field: Field, visit: (value: bigint) => void): Promise<void> {
+    if (field.wire === 0) return visit(field.value);
+    if (field.wire !== 2) this.fail('a number has the wrong wire type', field.at);
+    let value = 0n;
+    let digits = 0;
+    for (let at = field.start; at < field.end; at += WINDOW) {
+      for (const byte of await this.#near(at, Math.min(at + WINDOW, field.end))) {
+        value |= BigInt(byte & 127) << BigInt(7 * digits++);
+        if (byte < 128 && value < 2n ** 64n) {
+          visit(value);
+          value = 0n;
+          digits = 0;
+        } else if (digits >= 10) this.fail('a number does not fit 64 bits', at);
+      }
+    }
+    if (digits > 0) this.fail('a field ends inside a number', field.at);
+  }
+
   /** @throws `UTF8_INVALID`; `ONNX_MALFORMED` past `MAX_TEXT` */
   async text(field: Field): Promise<string> {
     return fromUtf8(await this.textBytes(field), `${this.source.name} byte ${field.at}`);
