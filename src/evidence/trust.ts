@@ -17,6 +17,12 @@ export interface Trust {
 /** Longer files are no lists of keys. */
 const MAX_TRUST_BYTES = 4 * 1024 * 1024;
 
+/** The text itself, once `read` accepted it. */
+function checked(text: string, read: (text: string) => unknown): string {
+  read(text);
+  return text;
+}
+
 /** @throws `TRUST_FILE` naming the entry that is wrong */
 export async function readTrust(file: string): Promise<Trust> {
   const refuse = (what: string, cause?: unknown): never => {
@@ -47,8 +53,8 @@ export async function readTrust(file: string): Promise<Trust> {
         const { name, key } = entry as { name: unknown; key: unknown };
         return { name: String(name), key: String(key), keyId: keyIdOf(createPublicKey(String(key))) };
       }),
-      logs: list('logs').map((entry) => (parseVerifierKey(String(entry)), String(entry).trim())),
-      authorities: list('authorities').map((entry) => (new X509Certificate(String(entry)), String(entry))),
+      logs: list('logs').map((entry) => checked(String(entry).trim(), parseVerifierKey)),
+      authorities: list('authorities').map((entry) => checked(String(entry), (pem) => new X509Certificate(pem))),
       beacons: value.beacons === undefined ? [QUICKNET] : (list('beacons') as readonly BeaconChain[]),
     };
   } catch (cause) {
