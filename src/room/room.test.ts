@@ -49,6 +49,14 @@ test('an existing room is never overwritten; a failed start leaves nothing', asy
   assert.deepEqual(readdirSync(parent), []);
 });
 
+test('the room that init answers keeps secrets where the room lies', async () => {
+  const dir = here();
+  const { vault } = await make(dir);
+  await vault!.put('a secret', utf8('kept'));
+  const again = await openRoom(dir, { unlock: secret });
+  assert.deepEqual(await again.vault!.get('a secret'), utf8('kept'));
+});
+
 test('a wrong passphrase is told from a damaged vault', async () => {
   const dir = here();
   await make(dir);
