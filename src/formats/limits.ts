@@ -4,8 +4,8 @@
 export const MAX_SAFETENSORS_HEADER = 100_000_000;
 /** A shard index lists names only. */
 export const MAX_SHARD_INDEX = 64_000_000;
-/** Largest published models hold some 100,000 tensors; each takes about 1 kB once read. */
-export const MAX_TENSORS = 250_000;
+/** Largest published models hold some 100,000 tensors; each takes some 2 kB while its header is read. */
+export const MAX_TENSORS = 150_000;
 /** Objects and commas of a JSON header: a tensor needs one object and some eight commas. Bounds what parsing allocates. */
 export const MAX_JSON_OBJECTS = MAX_TENSORS + 16;
 export const MAX_JSON_VALUES = 16 * MAX_TENSORS;
@@ -15,7 +15,7 @@ export const MAX_JSON_STRING = 4_000_000;
 export const MAX_RANK = 64;
 /** If inside If inside Loop: real models nest two or three deep; deeper nesting would exhaust the stack. */
 export const MAX_GRAPH_DEPTH = 16;
-/** Unrolled language models have some 30,000 nodes; each takes about 1 kB once read. */
+/** Unrolled language models have some 30,000 nodes; each takes some 2 kB while its header is read. */
 export const MAX_NODES = 100_000;
 /** Fields of all nodes, attributes, tensors and shapes: bounds the objects that a file of two-byte fields makes us allocate. */
 export const MAX_GRAPH_ITEMS = 1_500_000;

@@ -3,7 +3,7 @@
  * Source: the format's README (huggingface/safetensors), whose rules on overlaps and holes are enforced here.
  */
 import path from 'node:path';
-import { type ByteSource, Cursor, concatBytes, inputError, type Json, utf8 } from '../base/index.js';
+import { type ByteSource, Cursor, inputError, type Json, utf8 } from '../base/index.js';
 import { parseBoundedJson } from './bounded-json.js';
 import { BITS, encodeElements, storedBytes } from './elements.js';
 import { MAX_FILES, MAX_SAFETENSORS_HEADER, MAX_SHARD_INDEX, MAX_TENSORS } from './limits.js';
@@ -226,5 +226,6 @@ export function buildSafetensors(
   padded.set(json);
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(padded.length), true);
-  return concatBytes(length, padded, ...parts);
+  // Not as arguments: a call takes some 120,000 of them.
+  return Uint8Array.from(Buffer.concat([length, padded, ...parts]));
 }

@@ -1,5 +1,5 @@
 /** A tensor whose values lie as packed bytes in one or more stretches of files, or were given in the file's structure itself. */
-import { type ByteSource, concatBytes, inputError } from '../base/index.js';
+import { type ByteSource, inputError } from '../base/index.js';
 import { decodeElements, storedBytes } from './elements.js';
 import { MAX_RANK, MAX_READ_ELEMENTS } from './limits.js';
 import type { DType, Tensor } from './model.js';
@@ -103,13 +103,18 @@ async function readElements(
 
 /** Bytes [start, end) of the joined stretches. */
 async function readStretches(stretches: readonly Stretch[], start: number, end: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
+  const [only] = stretches;
+  if (stretches.length === 1 && only !== undefined) return only.source.slice(only.offset + start, only.offset + end);
+  const out = new Uint8Array(end - start);
   let base = 0;
   for (const { source, offset, length } of stretches) {
     const from = Math.max(start, base);
     const to = Math.min(end, base + length);
-    if (from < to) parts.push(await source.slice(offset + from - base, offset + to - base));
+    if (from < to) {
+      const bytes = await source.slice(offset + from - base, offset + to - base);
+      out.set(bytes, from - start);
+    }
     base += length;
   }
-  return parts.length === 1 ? parts[0]! : concatBytes(...parts);
+  return out;
 }

@@ -63,7 +63,6 @@ const FILES: Readonly<Record<string, readonly Part[]>> = {
   'nodes.onnx': model(run(7, node, megabytes(20, node))),
   'integers.onnx': model(within(7, within(1, within(5, run(8, text('\x01'), 12_000_000))))),
   'lone-floats.onnx': model(within(7, within(5, { parts: [[wire.float(4, 1), 4_000_000]], length: 20_000_000 }))),
-  'dimensions.onnx': model(within(7, within(11, within(2, within(1, run(2, text('\x0a\x00'), 4_000_000)))))),
   'metadata.onnx': [
     [wire.integer(1, 8), 1],
     [wire.message(14, wire.text(1, 'a'.repeat(4000))), 10_000],
