@@ -43,6 +43,8 @@ export interface BundleAbout {
   readonly tokens: readonly string[];
   /** True where every envelope of the log is here, so that releases and looks can be counted. */
   readonly wholeLog: boolean;
+  /** Which rendering of `report.html` this is. */
+  readonly report: number;
   /** The release that an expert bundle opens a batch of. */
   readonly release: string | null;
 }

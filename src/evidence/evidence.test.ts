@@ -108,6 +108,7 @@ test('without a trust file a bundle is consistent, no more; with one it is verif
     'order of acts': authority === null ? 'unknown' : 'holds',
     multiplicity: 'holds',
     numbers: 'holds',
+    report: 'holds',
   });
   assert.deepEqual(
     trusted.lines.map((line) => [line.test, line.kind, line.log10p < -12]),
@@ -223,12 +224,20 @@ test('an owner who signs a changed bundle anew is caught by what was committed a
     [bundlePaths.original, 'BUNDLE_ROWS', ['tensors'], without(0)],
     [bundlePaths.alignment, 'ALIGNMENT_NOT_OPTIMAL', ['steps', 0, 'assignment'], swapTwo],
     [bundlePaths.alignment, 'ALIGNMENT_STEPS', ['steps'], without(1)],
+    [bundlePaths.alignment, 'BUNDLE_MALFORMED', ['steps'], () => 5],
+    [bundlePaths.about, 'BUNDLE_REPORT', ['made'], () => '2020-01-01T00:00:00.000Z'],
     [bundlePaths.about, 'BUNDLE_LOG_INCOMPLETE', ['statements'], without(1)],
   ];
   for (const [file, code, place, change] of cases) {
     const report = await verifyBundle(await forged(edit(place, change), file), trust);
     assert.equal(report.error?.code, code, `${file}: ${report.says}`);
   }
+});
+
+test('a report that says something else than the bundle holds is refused', async () => {
+  const change = (file: string): void =>
+    writeFileSync(file, readFileSync(file, 'utf8').replaceAll('Harbour Works', 'Northmill'));
+  assert.equal((await verifyBundle(await forged(change, bundlePaths.report), trust)).error?.code, 'BUNDLE_REPORT');
 });
 
 test('sha256sum and openssl alone accept the bundle, and refuse a changed one', {

@@ -55,7 +55,7 @@ export function scorePlot(title: string, z: number): string {
 <line x1="20" y1="${height - 30}" x2="${width - 20}" y2="${height - 30}" class="frame"/>
 <path d="${curve}" class="null"/>
 <line x1="${x(z).toFixed(1)}" y1="25" x2="${x(z).toFixed(1)}" y2="${height - 30}" class="score"/>
-<text x="${x(0).toFixed(1)}" y="${height - 12}" class="axis">0: keys that were not used</text>
+<text x="20" y="${height - 12}" class="axis left">keys that were not used, around 0</text>
 <text x="${Math.min(x(z), width - 60).toFixed(1)}" y="18" class="title">z = ${z.toFixed(2)}</text>
 </svg>`;
 }

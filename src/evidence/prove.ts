@@ -28,7 +28,7 @@ import { DIGEST_LIST, DIGEST_LIST_SIGNATURE, digestsBelow, formatDigestList } fr
 import { type ExpertChoice, type ExpertPart, expertPart } from './expert.js';
 import { unitPoints } from './points.js';
 import { recipeScript, recipeText } from './recipe.js';
-import { reportHtml } from './report.js';
+import { REPORT_VERSION, reportHtml } from './report.js';
 
 export interface ProveRequest extends ExpertChoice {
   /** A check's id or statement, or a model's name or digest. */
@@ -146,6 +146,7 @@ function aboutOf(
     statements: shown.map((one) => one.sha256),
     tokens: statements.filter((one) => one.kind === 'timestamp').map((one) => String(one.predicate.token)),
     wholeLog,
+    report: REPORT_VERSION,
     release: part?.release.release ?? null,
   };
 }
@@ -229,7 +230,6 @@ async function writeBundle(
       check: target.check,
       claims: part?.expert.claims ?? null,
       plots,
-      owner: room.config.owner,
     }),
   );
   const list = utf8(formatDigestList(await digestsBelow(dir)));

@@ -1,7 +1,10 @@
-/** The report of a bundle: one self-contained HTML page, in plain words, every number with its method and its limits. */
+/**
+ * The report of a bundle: one self-contained HTML page, in plain words, every number with its method and its limits.
+ * A pure function of what the bundle holds: `verify` renders it again and compares, so that it cannot say anything else.
+ */
 import type { Candidate, EvidenceLine } from '../detect/index.js';
 import { tweakText } from '../detect/index.js';
-import type { LedgerStatement } from '../ledger/index.js';
+import type { StatementView } from '../record/index.js';
 import { earliestStamp, stampsOf } from '../room/index.js';
 import type { BundleAbout, Claims } from './bundle.js';
 import type { CheckFact } from './check-fact.js';
@@ -11,12 +14,14 @@ import type { GroupPoints } from './points.js';
 export interface ReportContent {
   readonly about: BundleAbout;
   /** Opened ones only, in log order. */
-  readonly statements: readonly LedgerStatement[];
+  readonly statements: readonly StatementView[];
   readonly check: CheckFact | null;
   readonly claims: Claims | null;
   readonly plots: readonly GroupPoints[];
-  readonly owner: string;
 }
+
+/** Changes with every change of what is rendered; a verifier that renders otherwise says so and does not compare. */
+export const REPORT_VERSION = 1;
 
 const STYLE = `
 :root{color-scheme:light}body{font:16px/1.55 Georgia,serif;color:#1c1c1c;max-width:50rem;margin:2rem auto;padding:0 1.2rem}
@@ -25,16 +30,18 @@ table{border-collapse:collapse;width:100%;font-size:.88rem}th,td{text-align:left
 code,.mono{font:0.82rem/1.4 ui-monospace,monospace;overflow-wrap:anywhere}.note{background:#f5f2e8;border-left:4px solid #b99b3f;padding:.6rem 1rem}
 .verdict{font-size:1.15rem;border-left:4px solid #444;padding:.4rem 1rem;background:#f4f4f4}.muted{color:#666;font-size:.88rem}
 .plots{display:flex;flex-wrap:wrap;gap:1rem}.plot .frame{fill:none;stroke:#999}.plot .diagonal{stroke:#ddd}.plot .hit{fill:#0b5d8a}.plot .miss{fill:#bbb}
-.plot .title{font:12px Georgia;text-anchor:middle}.plot .axis{font:11px Georgia;fill:#555;text-anchor:middle}.plot .null{fill:none;stroke:#666}.plot .score{stroke:#b03a2e;stroke-width:2}
+.plot .title{font:12px Georgia;text-anchor:middle}.plot .axis{font:11px Georgia;fill:#555;text-anchor:middle}.plot .left{text-anchor:start}.plot .null{fill:none;stroke:#666}.plot .score{stroke:#b03a2e;stroke-width:2}
 @media print{body{margin:0;max-width:none}}`;
 
 export function reportHtml(content: ReportContent): string {
-  const { about, check, owner } = content;
+  const { about, check } = content;
+  const opening = content.statements.find((one) => one.kind === 'room-opened');
+  const owner = String(opening?.predicate.owner ?? 'the owner');
   const title =
     check === null ? `Record of the model ${about.about.name}` : `Examination of the file ${about.about.name}`;
   const body = [
     `<h1>${e(title)}</h1>`,
-    `<p class="muted">Made for ${e(owner)} on ${e(about.made)} by the owner's clock. Bundle form: ${about.form}. ${about.form === 'expert' ? 'Every number below is recomputed by <code>muniment verify</code> from the rows in this folder.' : 'The numbers below are <strong>claimed</strong> by the owner; an expert bundle lets them be recomputed.'}</p>`,
+    `<p class="muted">Made for ${e(owner)} on ${e(about.made)} by the owner's clock. Bundle form: ${about.form}. ${about.form === 'expert' ? 'The numbers under <em>Opened</em> are recomputed by <code>muniment verify</code> from the rows in this folder; those of the check itself, over all batches, are <strong>claimed</strong> by the owner.' : 'The numbers below are <strong>claimed</strong> by the owner; an expert bundle lets them be recomputed.'}</p>`,
     ...(check === null ? [] : [summary(check), candidates(check)]),
     ...(content.claims === null ? [] : [opened(content.claims, content.plots)]),
     timeline(content),
@@ -50,7 +57,7 @@ function summary(check: CheckFact): string {
   const [best] = check.candidates;
   const custody = Object.entries(check.custody ?? {}).map(([name, value]) => `${name}: ${value}`);
   return `<h2>In short</h2>
-<p class="verdict">${e(best === undefined ? 'The room held nothing to compare with.' : `${best.verdict}. ${best.reason}`)}</p>
+<p class="verdict">${e(best === undefined ? 'The room held nothing to compare with.' : `${best.verdict[0]!.toUpperCase()}${best.verdict.slice(1)}. ${best.reason}`)}</p>
 <p>File examined: <span class="mono">${e(check.suspect.name)}</span>, SHA-256 <span class="mono">${e(check.suspect.sha256)}</span>. ${custody.length === 0 ? 'How the file was obtained was not recorded.' : `Custody as recorded: ${e(custody.join('; '))}.`}</p>`;
 }
 

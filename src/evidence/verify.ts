@@ -11,6 +11,7 @@ import {
   fromBase64,
   fromUtf8,
   inputError,
+  type MunimentError,
   parseStrictJson,
   sha256,
   sha256Hex,
@@ -45,11 +46,14 @@ import {
   timestampRecord,
 } from '../mark/index.js';
 import type { StatementView } from '../record/index.js';
-import { type BundleAbout, bundlePaths, type Expert, MAX_JSON_BYTES } from './bundle.js';
+import { type BundleAbout, bundlePaths, type Claims, type Expert, MAX_JSON_BYTES } from './bundle.js';
 import { type CheckFact, checkOf } from './check-fact.js';
 import { compareDigestList, DIGEST_LIST, DIGEST_LIST_SIGNATURE, parseDigestList } from './digest-list.js';
 import { expertMultiplicity } from './multiplicity.js';
+import { type GroupPoints, unitPoints } from './points.js';
+import { recipeScript, recipeText } from './recipe.js';
 import { recompute } from './recompute.js';
+import { REPORT_VERSION, reportHtml } from './report.js';
 import type { Trust } from './trust.js';
 
 export interface VerifyStep {
@@ -100,6 +104,8 @@ export async function verifyBundle(dir: string, trust: Trust | null = null): Pro
   let about: BundleAbout | null = null;
   let lines: readonly EvidenceLine[] = [];
   let numbers: VerifyReport['numbers'] = 'none';
+  let claims: Claims | null = null;
+  let plots: readonly GroupPoints[] = [];
   const holds = (step: string, says: string): void => void steps.push({ step, outcome: 'holds', says });
   const unknown = (step: string, says: string): void => void steps.push({ step, outcome: 'unknown', says });
   let running = 'files';
@@ -148,7 +154,10 @@ export async function verifyBundle(dir: string, trust: Trust | null = null): Pro
     }
     running = 'numbers';
     if (about.form === 'expert') {
-      lines = await recomputeNumbers(opened, check);
+      const recomputed = await recomputeNumbers(opened, check);
+      lines = recomputed.lines;
+      claims = recomputed.claims;
+      plots = recomputed.plots;
       numbers = 'recomputed';
       holds('numbers', lines.map((line) => `${line.test}: log10 p ${line.log10p.toFixed(2)} recomputed`).join('; '));
     } else if (check !== null) {
@@ -156,8 +165,20 @@ export async function verifyBundle(dir: string, trust: Trust | null = null): Pro
       numbers = 'claimed';
       unknown('numbers', 'the numbers are claimed by the owner; only an expert bundle lets them be recomputed');
     }
+    running = 'report';
+    if (about.report !== REPORT_VERSION) {
+      unknown('report', 'report.html was rendered by another version: compare it with the statements yourself');
+    } else {
+      const shown = statements.filter((one) => one.opened);
+      await checkRendered(dir, bundlePaths.report, reportHtml({ about, statements: shown, check, claims, plots }));
+      await checkRecipe(dir, about, listed);
+      holds(
+        'report',
+        'report.html, README.txt and verify.sh are what the statements and numbers here give, word for word',
+      );
+    }
   } catch (error) {
-    const known = toMunimentError(error);
+    const known = faultOf(error, running);
     // An evidence folder may be malformed in any way; only a fault of the machine is not the bundle's.
     if (known.kind === 'environment') throw error;
     steps.push({ step: running, outcome: 'fails', says: known.message });
@@ -176,6 +197,12 @@ export async function verifyBundle(dir: string, trust: Trust | null = null): Pro
   const { result, says } = conclude(steps, trust);
   return { result, says, form: about.form, about: about.about, steps, numbers, lines, error: null };
 }
+
+/** JSON of the wrong shape shows itself as a TypeError where it is used: a fault of the bundle, not of the machine. */
+const faultOf = (error: unknown, step: string): MunimentError =>
+  error instanceof TypeError || error instanceof RangeError
+    ? evidenceError('BUNDLE_MALFORMED', `the data for the step ${step} have the wrong form`, { cause: error })
+    : toMunimentError(error);
 
 function conclude(steps: readonly VerifyStep[], trust: Trust | null): Pick<VerifyReport, 'result' | 'says'> {
   if (trust === null) return { result: 'consistent', says: 'Internally consistent; identity and time self-asserted.' };
@@ -467,10 +494,28 @@ function countChances({ about, checkpoint, statements }: Opened, check: CheckFac
   return { whole, says: `${claimed}, counted from all ${checkpoint.size} entries` };
 }
 
+/** What people read in a bundle is a function of what was checked; an owner cannot have it say more. */
+async function checkRendered(dir: string, file: string, expected: string): Promise<void> {
+  if (equalBytes(await readBytes(dir, file), utf8(expected))) return;
+  throw evidenceError('BUNDLE_REPORT', 'a file for reading says something else than the bundle holds', { where: file });
+}
+
+async function checkRecipe(dir: string, about: BundleAbout, listed: ReadonlySet<string>): Promise<void> {
+  const keyId = [...listed].flatMap((file) => /^keys\/([0-9a-f]{64})\.pem$/.exec(file)?.[1] ?? [])[0] ?? '';
+  await checkRendered(dir, bundlePaths.recipe, recipeText(about, keyId));
+  await checkRendered(dir, bundlePaths.script, recipeScript(about, keyId));
+}
+
+interface RecomputedNumbers {
+  readonly lines: readonly EvidenceLine[];
+  readonly claims: Claims;
+  readonly plots: readonly GroupPoints[];
+}
+
 async function recomputeNumbers(
   { dir, about, statements }: Opened,
   check: CheckFact | null,
-): Promise<readonly EvidenceLine[]> {
+): Promise<RecomputedNumbers> {
   const release = releasesOf(statements).find((one) => one.release === about.release);
   const commitment = commitmentsOf(statements).find((one) => one.release === about.release);
   if (check === null || release === undefined || commitment === undefined) {
@@ -499,5 +544,10 @@ async function recomputeNumbers(
       where: release.release,
     });
   const multiplicity = expertMultiplicity(check, commitment.plan.batches);
-  return (await recompute(expert, commitment, release, check.suspect, multiplicity)).lines;
+  const { lines } = await recompute(expert, commitment, release, check.suspect, multiplicity);
+  return {
+    lines,
+    claims: { ...expert.claims, ...multiplicity, lines },
+    plots: await unitPoints({ expert, commitment, release }),
+  };
 }
