@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -44,6 +44,7 @@ test('every command of the README runs, in order', async () => {
   const scripts = (JSON.parse(read('package.json')) as { scripts: Record<string, string> }).scripts;
   const folder = await mkdtemp(path.join(os.tmpdir(), 'muniment-readme-'));
   const env: NodeJS.ProcessEnv = {};
+  await cp(path.join(root, 'examples'), path.join(folder, 'examples'), { recursive: true });
   try {
     for (const block of blocks(read('README.md'))) {
       if (block.language !== 'sh') continue;

@@ -31,7 +31,7 @@ import { recipeScript, recipeText } from './recipe.js';
 import { REPORT_VERSION, reportHtml } from './report.js';
 
 export interface ProveRequest extends ExpertChoice {
-  /** A check's id or statement, or a model's name or digest. */
+  /** A check's id or statement, `last` for the latest check, or a model's name or digest. */
   readonly target: string;
   readonly out: string;
   readonly expert?: boolean;
@@ -97,7 +97,8 @@ type Target =
   | { readonly check: null; readonly model: LedgerStatement; readonly name: string };
 
 function targetOf(statements: readonly LedgerStatement[], term: string): Target {
-  const check = statements.map(checkOf).find((one) => one?.check === term) ?? null;
+  const checks = statements.map(checkOf).filter((one) => one !== null);
+  const check = (term === 'last' ? checks.at(-1) : checks.find((one) => one.check === term)) ?? null;
   if (check !== null) return { check, model: null };
   const registry = registryOf(statements);
   const named = [...registry.byName(term), ...registry.byDigest(term)].find((asset) => asset.kind === 'model');
@@ -106,7 +107,7 @@ function targetOf(statements: readonly LedgerStatement[], term: string): Target 
   const asCheck = found === null ? null : checkOf(found);
   if (asCheck !== null) return { check: asCheck, model: null };
   throw inputError('PROVE_UNKNOWN', 'neither a check nor a recorded model', {
-    expected: 'the id of a check (c-…), or the name or digest of a model',
+    expected: 'the id of a check (c-…), last for the latest one, or the name or digest of a model',
     got: term,
     todo: 'muniment log lists both',
   });

@@ -7,12 +7,12 @@ import { flagOption, numberOption, textOption } from '../options.js';
 export const command: Command = {
   name: 'prove',
   summary: 'make a bundle of evidence that others verify without us',
-  usage: 'prove CHECK|MODEL --out FOLDER [--expert [--batch N] [--suspect FILE]]',
+  usage: 'prove CHECK|last|MODEL --out FOLDER [--expert [--batch N] [--suspect FILE]]',
   description: `A public bundle shows statements, proofs, stamps and a report; its numbers are claims. An expert bundle also opens one
 batch of the release's keys and the rows that were tested, so that verify recomputes every number; that batch then
 proves nothing any more against whoever has seen it, and the opening is recorded first.`,
   examples: [
-    'muniment prove c-0123456789abcdef --out bundle',
+    'muniment prove last --out bundle',
     'muniment prove c-0123456789abcdef --expert --suspect suspect.onnx --out for-the-expert',
     'muniment prove pump-model --out title',
   ],
@@ -23,7 +23,7 @@ proves nothing any more against whoever has seen it, and the opening is recorded
     batch: { type: 'string', value: 'N', help: 'the batch to open (default: the first that nobody has seen)' },
     suspect: { type: 'string', value: 'FILE', help: 'the examined file, where the check did not keep it' },
   },
-  positionals: { names: ['CHECK|MODEL'], min: 1, max: 1 },
+  positionals: { names: ['CHECK|last|MODEL'], min: 1, max: 1 },
   async run(call) {
     const room = await openRoomFor(call, { unlock: true });
     const target = call.positionals[0]!;
