@@ -23,6 +23,8 @@ export interface Measurement {
   readonly figures: Readonly<Record<string, Figure>>;
   /** Keys that this run did not measure, and why. */
   readonly notMeasured: readonly { readonly key: string; readonly why: string }[];
+  /** True where only a part was asked for: such a run is no full run and is not kept. */
+  readonly partial?: boolean;
 }
 
 export interface BenchCall {
@@ -58,7 +60,7 @@ export async function runBench(
     process.exit(2);
   }
   const started = performance.now();
-  const { figures, notMeasured } = await measure({ quick, seed, say: (line) => console.error(line) });
+  const { figures, notMeasured, partial = false } = await measure({ quick, seed, say: (line) => console.error(line) });
   const absent = Object.keys(goals).filter((key) => !(key in figures) && !notMeasured.some((one) => one.key === key));
   const result = {
     bench: name,
@@ -76,7 +78,7 @@ export async function runBench(
     notMeasured: [...notMeasured, ...absent.map((key) => ({ key, why: 'this run does not measure it' }))],
   };
   const line = JSON.stringify(result);
-  if (!quick) {
+  if (!quick && !partial) {
     mkdirSync(path.join(here, 'results'), { recursive: true });
     appendFileSync(path.join(here, 'results', `${name}.jsonl`), `${line}\n`);
   }

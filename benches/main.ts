@@ -1,0 +1,79 @@
+/** `npm run bench:main`: everything that the main job must show, at full size. `--only NAME` runs one section. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { type BenchCall, type Figure, type Goal, type Measurement, runBench } from './harness.js';
+import { bigFiles } from './main/big.js';
+import { killWriters } from './main/kill.js';
+import { realPairs } from './main/real.js';
+import { checkRecipients } from './main/recipients.js';
+import { falseRelated } from './main/rivals.js';
+import { type Figures, type Workplace, workplace } from './main/section.js';
+import { springTraps } from './main/traps.js';
+import { compareTweaks } from './main/tweaks.js';
+
+interface Section {
+  readonly name: string;
+  readonly goals: Readonly<Record<string, Goal>>;
+  run(place: Workplace, quick: boolean): Promise<Figures | { readonly notMeasured: string }>;
+}
+
+const SECTIONS: readonly Section[] = [
+  {
+    name: 'tweaks',
+    goals: {
+      compare_int8_log10p: { atMost: -12 },
+      compare_int4_log10p: { atMost: -12 },
+      compare_prune50_log10p: { atMost: -12 },
+      compare_ft30_log10p: { atMost: -12 },
+    },
+    run: (place, quick) => compareTweaks(place, quick ? 1 : 10),
+  },
+  {
+    name: 'recipients',
+    goals: { check_log10p: { atMost: -12 }, check_named: { atLeast: 1 }, innocents_named: { atMost: 0 } },
+    run: (place, quick) => checkRecipients(place, quick ? 5 : 20),
+  },
+  {
+    name: 'rivals',
+    goals: { false_related: { atMost: 0 } },
+    run: (place, quick) => falseRelated(place, quick ? 20 : 200),
+  },
+  { name: 'traps', goals: { traps: { atMost: 0 } }, run: (place) => springTraps(place) },
+  { name: 'real', goals: { real_pairs_wrong: { atMost: 0 } }, run: (place, quick) => realPairs(place, quick) },
+  {
+    name: 'big',
+    goals: { big_bytes_share: { atMost: 0.01 }, big_seconds: { atMost: 2 } },
+    run: (place, quick) => bigFiles(place, quick ? 2 : 16),
+  },
+  {
+    name: 'kill',
+    goals: { kill_lost: { atMost: 0 }, kill_clean: { atLeast: 1 } },
+    run: (place, quick) => killWriters(place, quick ? 20 : 500),
+  },
+];
+
+const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
+
+async function measure(call: BenchCall): Promise<Measurement> {
+  const figures: Record<string, Figure> = {};
+  const notMeasured: { key: string; why: string }[] = [];
+  for (const { name, goals, run } of SECTIONS) {
+    if (only !== undefined && only !== name) continue;
+    const folder = await mkdtemp(path.join(os.tmpdir(), `muniment-bench-${name}-`));
+    const started = performance.now();
+    try {
+      const found = await run(workplace(call, folder), call.quick);
+      if ('notMeasured' in found) {
+        for (const key of Object.keys(goals)) notMeasured.push({ key, why: String(found.notMeasured) });
+      } else Object.assign(figures, found);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+    call.say(`${name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  }
+  return { figures, notMeasured, partial: only !== undefined };
+}
+
+const goals = Object.assign({}, ...SECTIONS.map((section) => section.goals)) as Readonly<Record<string, Goal>>;
+await runBench('main', goals, measure);
