@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { type BenchCall, type Figure, type Goal, type Measurement, runBench } from './harness.js';
+import { badInput } from './main/bad-input.js';
 import { bigFiles } from './main/big.js';
 import { killWriters } from './main/kill.js';
 import { realPairs } from './main/real.js';
@@ -50,6 +51,11 @@ const SECTIONS: readonly Section[] = [
     name: 'kill',
     goals: { kill_lost: { atMost: 0 }, kill_clean: { atLeast: 1 } },
     run: (place, quick) => killWriters(place, quick ? 20 : 500),
+  },
+  {
+    name: 'bad-input',
+    goals: { bad_input_wrong: { atMost: 0 }, bad_input_peak_mb: { atMost: 512 } },
+    run: (place, quick) => badInput(place, quick),
   },
 ];
 
