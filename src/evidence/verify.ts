@@ -46,6 +46,7 @@ export interface VerifyReport {
   readonly error: { readonly code: string; readonly message: string; readonly where?: string } | null;
 }
 
+/** @throws `BUNDLE_NOT_ONE` where there is no bundle; what a failing disk throws. All else is a report. */
 export async function verifyBundle(dir: string, trust: Trust | null = null): Promise<VerifyReport> {
   const steps: VerifyStep[] = [];
   let about: BundleAbout | null = null;
@@ -126,8 +127,8 @@ export async function verifyBundle(dir: string, trust: Trust | null = null): Pro
     }
   } catch (error) {
     const known = faultOf(error, running);
-    // An evidence folder may be malformed in any way; only a fault of the machine is not the bundle's.
-    if (known.kind === 'environment') throw error;
+    // A bundle may be malformed in any way; a fault of the machine, or a folder that is no bundle, is not its fault.
+    if (known.kind === 'environment' || known.code === 'BUNDLE_NOT_ONE') throw known;
     steps.push({ step: running, outcome: 'fails', says: known.message });
     const where = known.facts.where;
     return {
