@@ -6,6 +6,7 @@ import { type BenchCall, type Figure, type Goal, type Measurement, runBench } fr
 import { badInput } from './main/bad-input.js';
 import { bigFiles } from './main/big.js';
 import { killWriters } from './main/kill.js';
+import { bundleMutants } from './main/mutants.js';
 import { realPairs } from './main/real.js';
 import { checkRecipients } from './main/recipients.js';
 import { falseRelated } from './main/rivals.js';
@@ -56,6 +57,11 @@ const SECTIONS: readonly Section[] = [
     name: 'bad-input',
     goals: { bad_input_wrong: { atMost: 0 }, bad_input_peak_mb: { atMost: 512 } },
     run: (place, quick) => badInput(place, quick),
+  },
+  {
+    name: 'mutants',
+    goals: { bundle_mutants_accepted: { atMost: 0 } },
+    run: (place, quick) => bundleMutants(place, quick ? 100 : 2_000),
   },
 ];
 

@@ -6,18 +6,20 @@ import { sha256, utf8 } from '../../src/base/index.js';
 import { compareFiles } from '../../src/detect/index.js';
 import type { Figures, Workplace } from './section.js';
 
+const WIDTH = 8192;
 /** Widths differ a little, so that each layer's units are a group of their own though no graph says so. */
-const widthOf = (layer: number): number => 8192 + 8 * layer;
+const GROWTH = 8;
 const CHUNK_BYTES = 2 ** 24;
 /** Weights are uniform on ±LARGEST. */
 const LARGEST = 0.03125;
 
-/** @param layers 16 of 8192 × 8192 and a little more are some 4 GB a file; fewer say less and are not held to the goal of the share */
+/** @param layers 16 of 8192 × 8192 and a little more are some 4 GB a file */
 export async function bigFiles(
   { folder, seed, say }: Workplace,
   layers: number,
+  width = WIDTH,
 ): Promise<Figures | { readonly notMeasured: string }> {
-  const header = headerOf(layers);
+  const header = headerOf(layers, width);
   const bytes = header.length + header.dataBytes;
   const { bavail, bsize } = await statfs(folder);
   const needed = 2 * bytes + 2 ** 30;
@@ -54,11 +56,11 @@ interface Header {
   readonly dataBytes: number;
 }
 
-function headerOf(layers: number): Header {
+function headerOf(layers: number, width: number): Header {
   const entries: Record<string, unknown> = {};
   let at = 0;
   for (let l = 0; l < layers; l++) {
-    const shape = [widthOf(l + 1), widthOf(l)];
+    const shape = [width + GROWTH * (l + 1), width + GROWTH * l];
     const size = 4 * shape[0]! * shape[1]!;
     entries[`layers.${l}.weight`] = { dtype: 'F32', shape, data_offsets: [at, at + size] };
     at += size;

@@ -10,7 +10,10 @@ export function natureOf(values: Float64Array, shape: readonly number[]): Tensor
   const n = values.length;
   if (n === 0) return constant('empty');
   const first = values[0]!;
-  if (values.every((value) => value === first)) return constant('one value');
+  if (values.every((value) => value === first)) {
+    // A scalar −∞ fills attention masks; a whole tensor of infinities is damage, which must be named as such.
+    return n > 1 && !Number.isFinite(first) ? { kind: 'learned' } : constant('one value');
+  }
   if (isIdentity(values, shape)) return constant('identity');
   if (n > 8 && values.every((value) => value === 0 || value === first || value === 1) && hasOnly01(values)) {
     return constant('0/1 mask');
