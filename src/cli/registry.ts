@@ -62,6 +62,11 @@ export const registry: readonly Registered[] = [
     load: () => import('./commands/log.js'),
   },
   {
+    name: 'demo',
+    summary: 'walk the whole journey on a simulated fleet, with real numbers',
+    load: () => import('./commands/demo.js'),
+  },
+  {
     name: 'completion',
     summary: 'print shell completion for bash, zsh or fish',
     load: () => import('./commands/completion.js'),

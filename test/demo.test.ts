@@ -1,0 +1,36 @@
+/** The demo, whole: the thief's copy is named, the competitor is not, and the evidence verifies. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { muniment } from '../src/cli/testing/io.js';
+
+test('the demo names the copy, clears the competitor and proves it', async () => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'muniment-demo-'));
+  try {
+    const out = path.join(folder, 'journey');
+    const { code, stdout, stderr } = await muniment(['demo', '--out', out, '--json'], { cwd: folder });
+    assert.equal(code, 0, stderr);
+    const story = JSON.parse(stdout) as {
+      thief: { verdict: string; recipient: string; kind: string; log10p: number; tweaks: string[] };
+      competitor: { verdict: string };
+      verified: Record<string, string>;
+      parameters: number;
+    };
+    assert.deepEqual(
+      [story.thief.verdict, story.thief.recipient, story.thief.kind],
+      ['related', 'Harbour Works', 'exact'],
+    );
+    assert.ok(story.thief.log10p <= -6 && story.parameters >= 5000);
+    assert.ok(story.thief.tweaks.includes('permuted') && story.thief.tweaks.includes('quantised'));
+    assert.notEqual(story.competitor.verdict, 'related');
+    assert.deepEqual(story.verified, { alone: 'consistent', trusted: 'verified', tampered: 'bad' });
+    assert.match(stderr, /demo’s clock, not evidence/);
+    // A second run replaces the first; a folder of someone else's is left alone.
+    await writeFile(path.join(folder, 'mine.txt'), 'x');
+    assert.equal((await muniment(['demo', '--out', folder], { cwd: folder })).code, 2);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
