@@ -1,4 +1,4 @@
-/** The short form of `benches/ledger-kill.ts`. */
+/** The ledger alone, briefly; `npm run bench:main` kills writers of whole rooms 500 times. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { killWriters } from './testing/kill.js';

@@ -1,23 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
-import { fixedClock, MunimentError, toHex } from '../base/index.js';
+import { after, test } from 'node:test';
+import { fixedClock, fromUtf8, MunimentError, toHex, utf8 } from '../base/index.js';
+import { realDisk } from './disk.js';
 import { encodeEnvelope } from './dsse.js';
 import { entryOf } from './ledger.js';
-import { leafHash } from './merkle.js';
-import {
-  type Disk,
-  openLedger,
-  paths,
-  realDisk,
-  verifyConsistency,
-  verifyInclusion,
-  verifyLog,
-} from './testing/doors.js';
+import { leafHash, nodeHash } from './merkle.js';
+import { checkpointText, parseVerifierKey, signNote } from './note.js';
+import { formatProof, verifyProof } from './proof-file.js';
+import { makeStatement, openFields, readPayload } from './statement.js';
+import { openLedger, paths, verifyConsistency, verifyInclusion, verifyLog } from './testing/doors.js';
 import { filesUnder } from './testing/files.js';
 import { testKeys, withdrawal } from './testing/keys.js';
+import { decodeBundle } from './tiles.js';
+import { extension } from './tree-files.js';
 
 const collect = async <T>(items: AsyncIterable<T>): Promise<T[]> => {
   const all: T[] = [];
@@ -25,8 +23,13 @@ const collect = async <T>(items: AsyncIterable<T>): Promise<T[]> => {
   return all;
 };
 
+const rooms: string[] = [];
+after(() => Promise.all(rooms.map((dir) => rm(dir, { recursive: true, force: true }))));
+
 async function room(): Promise<string> {
-  return mkdtemp(path.join(os.tmpdir(), 'ledger-'));
+  const dir = await mkdtemp(path.join(os.tmpdir(), 'ledger-'));
+  rooms.push(dir);
+  return dir;
 }
 
 test('statements come back as they were stated, and the log verifies', async () => {
@@ -149,37 +152,6 @@ test('a log that was rewritten or cut back does not extend an older checkpoint',
   );
 });
 
-test('every write may fail, or persist and report failure: acknowledged statements stay, the log stays clean', async () => {
-  for (const persists of [false, true]) {
-    for (let failing = 1; failing < 20; failing++) {
-      const dir = await room();
-      const keys = testKeys();
-      await openLedger(dir, { keys }).append([withdrawal('acknowledged')]);
-      let operation = 0;
-      const disk: Disk = {
-        ...realDisk,
-        async replace(file, bytes) {
-          if (++operation !== failing) return realDisk.replace(file, bytes);
-          if (persists) await realDisk.replace(file, bytes);
-          throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
-        },
-      };
-      const outcome = await openLedger(dir, { keys, disk })
-        .append([withdrawal('x'), withdrawal('y')])
-        .catch((error: unknown) => error);
-      const report = await verifyLog(dir);
-      assert.ok(report.ok, `write ${failing}, persists ${persists}: ${JSON.stringify(report.problems)}`);
-      const said = (await collect(openLedger(dir).statements())).map((s) => s.predicate.reason);
-      // All or nothing: the batch is there whole or not at all, and surely there when it was acknowledged.
-      assert.ok(said.length === 1 || said.length === 3, `${said}`);
-      if (!(outcome instanceof Error)) assert.equal(said.length, 3);
-      await openLedger(dir, { keys }).append([withdrawal('after')]);
-      assert.ok((await verifyLog(dir)).ok);
-      if (operation < failing) break;
-    }
-  }
-});
-
 test('two writers in one process and a crashed holder take turns', async () => {
   const dir = await room();
   const keys = testKeys();
@@ -191,4 +163,134 @@ test('two writers in one process and a crashed holder take turns', async () => {
     writers[0]!.exclusively(() => openLedger(dir, { keys, patience: 50 }).append([withdrawal('waits')])),
     (error: unknown) => error instanceof MunimentError && error.code === 'LOCK_HELD',
   );
+});
+
+test('what a log may hold besides: left-overs are harmless, other files are named', async () => {
+  const dir = await room();
+  const ledger = openLedger(dir, { keys: testKeys() });
+  const [receipt] = await ledger.append([withdrawal('one')]);
+  const left = [
+    'log/tile/0/000.p/9',
+    'log/tile/entries/x001/234.p/255',
+    `statements/${'c'.repeat(64)}`,
+    'statements/x.1.2.tmp',
+  ];
+  const other = ['log/notes.txt', 'log/tile/0/000.p/256', 'log/keys/readme', 'statements/thing.json'];
+  for (const file of [...left, ...other]) {
+    await mkdir(path.dirname(path.join(dir, file)), { recursive: true });
+    await writeFile(path.join(dir, file), 'x');
+  }
+  const report = await verifyLog(dir);
+  assert.deepEqual(
+    [report.ok, [...report.harmless].sort(), [...report.unexpected].sort()],
+    [true, left.sort(), other.sort()],
+  );
+  await writeFile(path.join(dir, 'log', 'keys', `${'d'.repeat(64)}.pem`), 'no key');
+  assert.deepEqual(
+    (await verifyLog(dir)).problems.map((p) => p.code),
+    ['KEY_UNREADABLE'],
+  );
+  assert.equal((await verifyLog(dir)).size, receipt!.index + 1);
+});
+
+test('a checkpoint that claims any size ends the reading at the first missing entries', async () => {
+  const dir = await room();
+  const keys = testKeys();
+  await openLedger(dir, { keys }).append([withdrawal('one')]);
+  const root = Buffer.alloc(32).toString('base64');
+  await writeFile(paths.checkpoint(dir), signNote(`${keys.log.name}\n9007199254740991\n${root}\n`, keys.log));
+  const codes = (await verifyLog(dir)).problems.map((p) => p.code);
+  assert.deepEqual(codes, ['LOG_FILE_MISSING', 'LOG_ROOT_MISMATCH']);
+  await assert.rejects(openLedger(dir, { keys }).append([withdrawal('two')]), { code: 'LOG_FILE_MISSING' });
+});
+
+test('a log without its checkpoint, a statement logged twice, another log key, an unknown signer', async () => {
+  const dir = await room();
+  const keys = testKeys();
+  await openLedger(dir, { keys }).append([withdrawal('one')]);
+  await assert.rejects(openLedger(dir, { keys: testKeys() }).append([withdrawal('two')]), { code: 'LOG_KEY_CHANGED' });
+  const stranger = testKeys().statements.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  assert.deepEqual(
+    (await verifyLog(dir, { statementKeys: [stranger] })).problems.map((p) => p.code),
+    ['STATEMENT_UNKNOWN_SIGNER'],
+  );
+  const [entry] = decodeBundle(await readFile(path.join(dir, 'log', 'tile', 'entries', '000.p', '1')));
+  const files = await extension(realDisk, paths.log(dir), 1, [entry!]);
+  for (const file of files) await realDisk.replace(path.join(paths.log(dir), file.path), file.bytes);
+  const twice = nodeHash(leafHash(entry!), leafHash(entry!));
+  await writeFile(
+    paths.checkpoint(dir),
+    signNote(checkpointText({ origin: keys.log.name, size: 2, root: twice }), keys.log),
+  );
+  assert.deepEqual(
+    (await verifyLog(dir)).problems.map((p) => p.code),
+    ['STATEMENT_REPEATED'],
+  );
+  await rm(paths.checkpoint(dir));
+  assert.deepEqual(
+    (await verifyLog(dir)).problems.map((p) => p.code),
+    ['LOG_CHECKPOINT_MISSING'],
+  );
+});
+
+test('tlog-proof files verify, and no line of them can be changed', async () => {
+  const dir = await room();
+  const keys = testKeys();
+  const ledger = openLedger(dir, { keys });
+  await ledger.append(Array.from({ length: 11 }, (_, i) => withdrawal(`${i}`)));
+  const { note, root } = (await ledger.checkpoint())!;
+  const entry = Buffer.from((await collect(ledger.statements()))[6]!.sha256, 'hex');
+  const text = formatProof(6, await ledger.inclusionProof(6, 11), note);
+  const verifiers = [parseVerifierKey(await readFile(paths.logKey(dir), 'utf8'))];
+  const proved = verifyProof(text, entry, verifiers, 'proof');
+  assert.deepEqual([proved.index, proved.checkpoint.size, proved.checkpoint.root], [6, 11, root]);
+  assert.equal(verifyProof(text.replace('\n', '\nextra AAAA\n'), entry, verifiers, 'proof').index, 6);
+  assert.throws(() => verifyProof(text, Buffer.alloc(32), verifiers, 'proof'), { code: 'PROOF_WRONG' });
+  const lines = text.split('\n');
+  for (const [i, line] of lines.entries()) {
+    if (i === lines.length - 1) continue;
+    const changed = line === '' ? 'x' : (line.startsWith('A') ? 'B' : 'A') + line.slice(1);
+    const without = lines.filter((_, j) => j !== i);
+    for (const bad of [lines.map((l, j) => (j === i ? changed : l)), without])
+      assert.throws(
+        () => verifyProof(bad.join('\n'), entry, verifiers, 'proof'),
+        { name: 'MunimentError' },
+        `line ${i}`,
+      );
+  }
+});
+
+test('fields open one by one, and only with their own salt; a field called __proto__ hides nothing', () => {
+  const { payload, openings } = makeStatement(
+    { kind: 'withdrawal', subjects: [], predicate: JSON.parse('{"a":1,"b":[2],"__proto__":{"reason":"hidden"}}') },
+    new Date(0),
+  );
+  const read = readPayload(payload, 'payload');
+  assert.equal(read.fields.length, 3);
+  const { a, b } = openings;
+  const part = openFields(read, { b: b! }, 'openings');
+  assert.deepEqual([part.predicate, part.withheld.length], [{ b: [2] }, 2]);
+  const whole = openFields(read, openings, 'openings');
+  assert.deepEqual(Object.keys(whole.predicate).sort(), ['__proto__', 'a', 'b']);
+  assert.equal(whole.predicate.reason, undefined);
+  for (const bad of [{ a: b! }, { a: { ...a!, value: 2 } }, { a: { ...a!, salt: b!.salt } }, { c: a! }])
+    assert.throws(() => openFields(read, bad, 'openings'), { code: 'OPENING_MISMATCH' });
+  // Equal facts in two statements do not show that they are equal.
+  const again = makeStatement({ kind: 'withdrawal', subjects: [], predicate: { a: 1 } }, new Date(0));
+  assert.ok(!read.fields.includes(readPayload(again.payload, 'payload').fields[0]!));
+});
+
+test('payloads in other forms are refused', () => {
+  const { payload } = makeStatement({ kind: 'withdrawal', subjects: [], predicate: { a: 1 } }, new Date(0));
+  const good = JSON.parse(fromUtf8(payload)) as { predicate: object };
+  for (const bad of [
+    { ...good, _type: 'https://in-toto.io/Statement/v0.1' },
+    { ...good, predicateType: 'https://slsa.dev/provenance/v1' },
+    { ...good, predicateType: 'urn:muniment:Withdrawal:v1' },
+    { ...good, subject: [{ name: 'x', digest: { sha256: 'A'.repeat(64) } }] },
+    { ...good, predicate: { ...good.predicate, nonce: '00' } },
+    { ...good, predicate: { ...good.predicate, time: '2026-01-01' } },
+    { ...good, predicate: { ...good.predicate, fields: ['x'] } },
+  ])
+    assert.throws(() => readPayload(utf8(JSON.stringify(bad)), 'payload'), { code: 'STATEMENT_INVALID' });
 });

@@ -31,7 +31,7 @@ export interface LockOptions {
   readonly patience?: number;
 }
 
-/** Runs `work` while holding the lock of `folder`. @throws `LOCK_HELD`, `LOCK_FOREIGN` */
+/** Runs `work` while holding the lock of `folder`. @throws `LOCK_HELD`, `LOCK_FOREIGN`, `LOCK_UNSUPPORTED` */
 export async function withLock<T>(
   disk: Disk,
   folder: string,
@@ -94,7 +94,13 @@ async function take(disk: Disk, folder: string, generation: number, self: Holder
     // The file may be there although its creation was reported as failed: this process must not seem to hold it.
     const there = await disk.read(mine).catch(() => bytes);
     if (there !== null && equalBytes(there, bytes)) await release(disk, mine);
-    throw error;
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      throw error;
+    throw environmentError('LOCK_UNSUPPORTED', 'this file system refuses hard links, so writers cannot be kept apart', {
+      where: folder,
+      todo: 'keep the room on a local disk (not exFAT, and not a share without links), or check its permissions',
+      cause: error,
+    });
   }
 }
 

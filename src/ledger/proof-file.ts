@@ -29,7 +29,10 @@ export function verifyProof(
   };
   const at = text.indexOf('\n\n');
   if (at < 0) return malformed();
-  const [head, second, ...rest] = text.slice(0, at).split('\n');
+  const lines = text.slice(0, at).split('\n');
+  // The optional line `extra` is not authenticated by anything: read past, never shown.
+  if (/^extra [A-Za-z0-9+/]*={0,2}$/.test(lines[1] ?? '')) lines.splice(1, 1);
+  const [head, second, ...rest] = lines;
   const match = /^index (0|[1-9]\d{0,15})$/.exec(second ?? '');
   // 64 levels reach beyond 2^53 entries.
   if (head !== HEAD || match === null || rest.length > 64) return malformed();

@@ -9,9 +9,24 @@ const FOLDER = new URL('../../schemas/', import.meta.url);
 
 const ajv = new Ajv2020({ allErrors: false, strict: true, allowUnionTypes: true, validateFormats: false });
 const compiled = new Map<string, ValidateFunction>();
+/** What a schema asks of the whole predicate: cannot be held against one of which a part is shown. */
+const OF_THE_WHOLE = [
+  'required',
+  'dependentRequired',
+  'dependentSchemas',
+  'minProperties',
+  'anyOf',
+  'oneOf',
+  'allOf',
+  'not',
+  'if',
+  'then',
+  'else',
+];
 
-function schemaOf(kind: string): ValidateFunction {
-  const known = compiled.get(kind);
+function schemaOf(kind: string, complete: boolean): ValidateFunction {
+  const name = `${kind} ${complete}`;
+  const known = compiled.get(name);
   if (known !== undefined) return known;
   const file = new URL(`${kind}.v1.json`, FOLDER);
   if (!/^[a-z][a-z0-9-]*$/.test(kind) || !existsSync(file)) {
@@ -21,8 +36,10 @@ function schemaOf(kind: string): ValidateFunction {
     });
   }
   try {
-    const validate = ajv.compile(JSON.parse(readFileSync(file, 'utf8')) as object);
-    compiled.set(kind, validate);
+    const schema = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    const part = Object.fromEntries(Object.entries(schema).filter(([key]) => !OF_THE_WHOLE.includes(key)));
+    const validate = ajv.compile(complete ? schema : { ...part, $id: `${String(schema.$id)}:part` });
+    compiled.set(name, validate);
     return validate;
   } catch (cause) {
     throw environmentError('SCHEMA_BROKEN', 'a statement schema of this installation cannot be read', {
@@ -38,15 +55,9 @@ function schemaOf(kind: string): ValidateFunction {
  * @throws `STATEMENT_KIND_UNKNOWN`, `STATEMENT_SCHEMA`
  */
 export function checkPredicate(kind: string, predicate: Readonly<Record<string, Json>>, complete = true): void {
-  const validate = schemaOf(kind);
+  const validate = schemaOf(kind, complete);
   if (validate(predicate)) return;
   const error = validate.errors?.[0];
-  if (
-    !complete &&
-    error?.instancePath === '' &&
-    ['required', 'dependentRequired', 'minProperties', 'anyOf', 'oneOf'].includes(error.keyword)
-  )
-    return;
   throw inputError('STATEMENT_SCHEMA', `a ${kind} statement does not fit its schema`, {
     expected: `${error?.message ?? 'the schema'} ${JSON.stringify(error?.params ?? {})}`,
     where: `${kind}${error?.instancePath ?? ''}`,

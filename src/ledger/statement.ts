@@ -106,14 +106,15 @@ export interface OpenedPredicate {
 /** Opens what the openings allow. @throws `OPENING_MISMATCH` for an opening that is not of this statement */
 export function openFields(payload: StatementPayload, openings: Openings, where: string): OpenedPredicate {
   const closed = new Set(payload.fields);
-  const predicate: Record<string, Json> = {};
+  const shown: [string, Json][] = [];
   for (const [name, opening] of Object.entries(openings)) {
     if (!closed.delete(fieldHash(opening.salt, name, opening.value))) {
       throw evidenceError('OPENING_MISMATCH', 'an opened field is not what was signed', { got: name, where });
     }
-    predicate[name] = opening.value;
+    shown.push([name, opening.value]);
   }
-  return { predicate, withheld: [...closed] };
+  // fromEntries defines members, where an assignment to `__proto__` would hide one.
+  return { predicate: Object.fromEntries(shown), withheld: [...closed] };
 }
 
 export const encodeOpenings = (openings: Openings): Uint8Array => canonicalBytes(openings as unknown as Json);

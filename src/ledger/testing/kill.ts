@@ -15,14 +15,16 @@ export interface KillReport {
   readonly acknowledged: number;
   /** Acknowledged statements that are not in the log at the place that was acknowledged. */
   readonly lost: number;
-  /** The log was verified after every tenth kill and at the end, without a problem. */
+  /** The log was verified after every tenth of the kills and at the end, without a problem. */
   readonly clean: boolean;
   readonly problems: readonly string[];
 }
 
 const WRITERS = 2;
-const EVERY = 10;
-const writer = fileURLToPath(new URL(`./writer${path.extname(fileURLToPath(import.meta.url))}`, import.meta.url));
+const extension = path.extname(fileURLToPath(import.meta.url));
+const writer = fileURLToPath(new URL(`./writer${extension}`, import.meta.url));
+/** Never this process's own arguments: with `--eval` among them each writer would begin a run of its own. */
+const nodeArguments = extension === '.ts' ? ['--import', 'tsx'] : [];
 
 interface Writer {
   readonly process: ChildProcess;
@@ -31,7 +33,7 @@ interface Writer {
 }
 
 function start(dir: string, keys: string, name: string, acknowledged: Map<string, number>): Writer {
-  const child = spawn(process.execPath, [...process.execArgv, writer, dir, keys, name], {
+  const child = spawn(process.execPath, [...nodeArguments, writer, dir, keys, name], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let rest = '';
@@ -72,6 +74,7 @@ export async function killWriters(
       origin: keys.log.name,
     }),
   );
+  const every = Math.max(10, Math.ceil(kills / 10));
   const random = seededRandom(seed, 'kills');
   const acknowledged = new Map<string, number>();
   const problems: string[] = [];
@@ -91,7 +94,7 @@ export async function killWriters(
       victim.process.kill('SIGKILL');
       await victim.ended;
       running[slot] = run(WRITERS + kill);
-      if ((kill + 1) % EVERY === 0) {
+      if ((kill + 1) % every === 0) {
         await check();
         say(`${kill + 1} kills, ${acknowledged.size} statements acknowledged, ${problems.length} problems`);
       }
