@@ -1,5 +1,5 @@
 // Brings a fresh clone to the point where `npx muniment`, the tests and the demo run. Does only what is missing or stale.
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -14,6 +14,14 @@ if (major < 20 || (major === 20 && minor < 19)) {
   console.error(
     `muniment needs Node 20.19 or newer; this is ${process.versions.node}. Install it from https://nodejs.org and try again.`,
   );
+  process.exit(4);
+}
+
+/** Everything goes to stderr: stdout belongs to the command that is set up for. */
+function run(command, args, otherwise) {
+  const { status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  if (status === 0) return;
+  console.error(otherwise);
   process.exit(4);
 }
 
