@@ -26,7 +26,16 @@ test('another round number, another value, another key or a broken point is refu
   }
   const other = { ...QUICKNET, publicKey: `${QUICKNET.publicKey.slice(0, -2)}00` };
   assert.throws(() => verifyBeacon(ROUND, other), { code: 'BEACON_SIGNATURE' });
-  for (const bad of [null, [], {}, { round: 1 }, { ...ROUND, round: 1.5 }, { ...ROUND, signature: 'xx' }]) {
+  for (const bad of [
+    null,
+    [],
+    {},
+    { round: 1 },
+    { ...ROUND, round: 1.5 },
+    { ...ROUND, signature: 'xx' },
+    { ...ROUND, randomness: 'xx' },
+    { ...ROUND, randomness: 7 },
+  ]) {
     assert.throws(() => verifyBeacon(bad), { code: 'BEACON_MALFORMED' });
   }
 });

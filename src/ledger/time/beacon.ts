@@ -15,6 +15,7 @@ import {
   sha256,
   u64be,
 } from '../../base/index.js';
+import { fetchBounded } from './http.js';
 
 export interface BeaconChain {
   readonly name: string;
@@ -55,7 +56,9 @@ export const roundAfter = (time: Date, chain: BeaconChain = QUICKNET): number =>
   Math.max(1, Math.floor((time.getTime() / 1000 - chain.genesis) / chain.period) + 2);
 
 const DST = 'BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_';
+/** A round is some 300 bytes. */
 const MAX_ROUND_BYTES = 4096;
+const TIMEOUT_MS = 20_000;
 
 /** @throws `BEACON_MALFORMED`, `BEACON_SIGNATURE` */
 export function verifyBeacon(round: Json, chain: BeaconChain = QUICKNET, where = 'beacon round'): VerifiedRound {
@@ -69,7 +72,9 @@ export function verifyBeacon(round: Json, chain: BeaconChain = QUICKNET, where =
     Number.isSafeInteger(number) &&
     number > 0 &&
     typeof signature === 'string' &&
-    /^[0-9a-f]{96}$/.test(signature);
+    /^[0-9a-f]{96}$/.test(signature) &&
+    // Bundles and chains leave it out: it follows from the signature.
+    (randomness === undefined || (typeof randomness === 'string' && /^[0-9a-f]{64}$/.test(randomness)));
   if (!valid) {
     throw evidenceError('BEACON_MALFORMED', 'not a round of a drand beacon', {
       expected: '{"round", "randomness", "signature"} of quicknet',
@@ -109,21 +114,20 @@ export function verifyBeacon(round: Json, chain: BeaconChain = QUICKNET, where =
   };
 }
 
-/** Fetches a round from a drand HTTP relay and verifies it. @throws `BEACON_UNREACHABLE` */
+/** Fetches a round from a drand HTTP relay and verifies it. @throws `BEACON_UNREACHABLE`, and what `verifyBeacon` throws */
 export async function fetchBeacon(url: string, chain: BeaconChain = QUICKNET): Promise<VerifiedRound> {
-  let text: string;
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(20_000) });
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    if (!response.ok || bytes.length > MAX_ROUND_BYTES)
-      throw new Error(`HTTP ${response.status}, ${bytes.length} bytes`);
-    text = fromUtf8(bytes, url);
-  } catch (cause) {
-    throw environmentError('BEACON_UNREACHABLE', 'the beacon does not answer', {
+  const unreachable = (got: string, cause?: unknown) =>
+    environmentError('BEACON_UNREACHABLE', 'the beacon does not answer with a round', {
+      got,
       where: url,
       todo: 'fetch the round elsewhere and give it as a file: --beacon round.json',
-      cause,
+      ...(cause === undefined ? {} : { cause }),
     });
+  const answer = await fetchBounded(url, MAX_ROUND_BYTES, TIMEOUT_MS).catch((cause: unknown) => {
+    throw unreachable(cause instanceof Error ? cause.message : String(cause), cause);
+  });
+  if (!answer.ok || answer.bytes === null) {
+    throw unreachable(`HTTP ${answer.status}${answer.bytes === null ? `, more than ${MAX_ROUND_BYTES} bytes` : ''}`);
   }
-  return verifyBeacon(parseStrictJson(text, url), chain, url);
+  return verifyBeacon(parseStrictJson(fromUtf8(answer.bytes, url), url), chain, url);
 }

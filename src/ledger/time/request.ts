@@ -3,8 +3,9 @@ import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import { MessageImprint, TimeStampReq, TimeStampReqVersion } from '@peculiar/asn1-tsp';
 import { AlgorithmIdentifier } from '@peculiar/asn1-x509';
 import { environmentError, secretBytes } from '../../base/index.js';
+import { OID_SHA256 } from './algorithms.js';
+import { fetchBounded } from './http.js';
 
-export const OID_SHA256 = '2.16.840.1.101.3.4.2.1';
 /** Real tokens are 2–10 kB; this leaves room for long certificate chains. */
 export const MAX_TOKEN_BYTES = 256 * 1024;
 const TIMEOUT_MS = 20_000;
@@ -32,47 +33,34 @@ export function newNonce(): Uint8Array {
 
 /**
  * Asks one authority; returns its whole response (DER), unverified.
+ * @param timeout milliseconds for the whole exchange
  * @throws `TSA_UNREACHABLE`, `TSA_REFUSED`
  */
-export async function askAuthority(url: string, sha256: Uint8Array, nonce: Uint8Array): Promise<Uint8Array> {
-  let response: Response;
-  try {
-    response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/timestamp-query' },
-      body: Buffer.from(timestampRequest(sha256, nonce)),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-  } catch (cause) {
+export async function askAuthority(
+  url: string,
+  sha256: Uint8Array,
+  nonce: Uint8Array,
+  timeout: number = TIMEOUT_MS,
+): Promise<Uint8Array> {
+  const answer = await fetchBounded(url, MAX_TOKEN_BYTES, timeout, {
+    method: 'POST',
+    headers: { 'content-type': 'application/timestamp-query', accept: 'application/timestamp-reply' },
+    body: Buffer.from(timestampRequest(sha256, nonce)),
+  }).catch((cause: unknown) => {
     throw environmentError('TSA_UNREACHABLE', 'the time-stamp authority does not answer', {
+      got: cause instanceof Error ? cause.message : String(cause),
       where: url,
-      todo: 'check the address and the network; the statement is recorded, and can be stamped later',
+      todo: 'check the address and the network; what was stated is recorded, and can be stamped later',
       cause,
     });
-  }
-  const declared = Number(response.headers.get('content-length') ?? 0);
-  if (!response.ok || declared > MAX_TOKEN_BYTES) {
-    throw environmentError('TSA_REFUSED', 'the time-stamp authority gave no token', {
-      got: `HTTP ${response.status}, ${declared} bytes`,
-      where: url,
-    });
-  }
-  return readBounded(response, url);
-}
-
-async function readBounded(response: Response, url: string): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let total = 0;
-  for await (const part of response.body ?? []) {
-    const bytes = part as Uint8Array;
-    total += bytes.length;
-    if (total > MAX_TOKEN_BYTES) {
-      throw environmentError('TSA_REFUSED', 'the answer is too long for a time stamp', {
-        expected: `at most ${MAX_TOKEN_BYTES} bytes`,
-        where: url,
-      });
-    }
-    parts.push(bytes);
-  }
-  return Uint8Array.from(Buffer.concat(parts));
+  });
+  const type = answer.type.split(';')[0]!.trim().toLowerCase();
+  // RFC 3161 §3.4. A page of HTML with status 200 (a proxy's login, a moved service) is no refusal by the authority.
+  if (answer.ok && answer.bytes !== null && type === 'application/timestamp-reply') return answer.bytes;
+  throw environmentError('TSA_REFUSED', 'what answered at this address gave no time stamp', {
+    expected: `application/timestamp-reply of at most ${MAX_TOKEN_BYTES} bytes`,
+    got: `HTTP ${answer.status}, ${answer.bytes === null ? 'too many' : answer.bytes.length} bytes of ${type || 'no type'}`,
+    where: url,
+    todo: 'check that the address is that of an RFC 3161 service, and what it asks of its users',
+  });
 }

@@ -1,43 +1,25 @@
-/**
- * Verifying RFC 3161 tokens: imprint, signature, signing certificate, chain to a pinned root, purpose and validity.
- *
- * The chain is checked here, certificate by certificate. Libraries were tried for it: one accepted a wrong CA and an empty
- * list of roots.
- */
-import { createHash, verify, X509Certificate } from 'node:crypto';
-import { SignedData, type SignerInfo } from '@peculiar/asn1-cms';
-import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
-import { TimeStampResp, TSTInfo } from '@peculiar/asn1-tsp';
-import { Certificate, ExtendedKeyUsage, id_ce_extKeyUsage, id_kp_timeStamping } from '@peculiar/asn1-x509';
+/** Verifying RFC 3161 tokens: imprint, nonce, signing certificate, signature, and the chain to a pinned root. */
+import { X509Certificate } from 'node:crypto';
+import { AsnConvert } from '@peculiar/asn1-schema';
+import { PKIStatusInfo, TSTInfo } from '@peculiar/asn1-tsp';
 import { equalBytes, evidenceError, MunimentError, sha256Hex, toHex } from '../../base/index.js';
-import { type ESSCertIDv2, SignedAttributes, SigningCertificateV2 } from './ess.js';
-import { MAX_TOKEN_BYTES, OID_SHA256 } from './request.js';
+import { OID_SHA256 } from './algorithms.js';
+import { checkChain, checkPurpose, oneLine } from './chain.js';
+import { QCStatements } from './cms.js';
+import { elementIn, elementsIn } from './der.js';
+import { refusal } from './refusal.js';
+import { MAX_TOKEN_BYTES } from './request.js';
+import { checkSignature, readSigner, type Signer, signingCertificate } from './signer.js';
 
-const OID_SIGNED_DATA = '1.2.840.113549.1.7.2';
-const OID_TST_INFO = '1.2.840.113549.1.9.16.1.4';
-const OID_CONTENT_TYPE = '1.2.840.113549.1.9.3';
-const OID_MESSAGE_DIGEST = '1.2.840.113549.1.9.4';
-const OID_SIGNING_CERTIFICATE_V2 = '1.2.840.113549.1.9.16.2.47';
-
-/** Digests that a token may use. SHA-1 and MD5 are refused: collisions are practical. */
-const DIGESTS: Readonly<Record<string, string>> = {
-  [OID_SHA256]: 'sha256',
-  '2.16.840.1.101.3.4.2.2': 'sha384',
-  '2.16.840.1.101.3.4.2.3': 'sha512',
-};
-/** Signature algorithms: RSA PKCS#1 v1.5 (plain or with a digest) and ECDSA. */
-const SIGNATURES: Readonly<Record<string, string | null>> = {
-  '1.2.840.113549.1.1.1': null,
-  '1.2.840.113549.1.1.11': 'sha256',
-  '1.2.840.113549.1.1.12': 'sha384',
-  '1.2.840.113549.1.1.13': 'sha512',
-  '1.2.840.10045.2.1': null,
-  '1.2.840.10045.4.3.2': 'sha256',
-  '1.2.840.10045.4.3.3': 'sha384',
-  '1.2.840.10045.4.3.4': 'sha512',
-};
-/** Deeper chains do not occur among authorities. */
-const MAX_CHAIN = 8;
+const [SEQUENCE, SET, OCTET_STRING, CONTEXT_0, CONTEXT_1] = [0x30, 0x31, 0x04, 0xa0, 0xa1];
+/** DER of the OIDs id-signedData and id-ct-TSTInfo. */
+const SIGNED_DATA = '06092a864886f70d010702';
+const TST_INFO = '060b2a864886f70d0109100104';
+const OID_QC_STATEMENTS = '1.3.6.1.5.5.7.1.3';
+/** ETSI EN 319 422 §9.1, annex B: the authority claims a qualified electronic time stamp. */
+const OID_EU_QUALIFIED = '0.4.0.19422.1.1';
+/** A chain has at most 8; a token with a hundred is an attempt to make the search long. */
+const MAX_CERTIFICATES = 32;
 
 export interface VerifiedTimestamp {
   readonly time: Date;
@@ -49,6 +31,19 @@ export interface VerifiedTimestamp {
   readonly token: string;
   /** Subject of the pinned root that the chain ends at. */
   readonly root: string;
+  /**
+   * True where the authority says, under its signature, that this is a qualified electronic time stamp (Regulation (EU)
+   * No 910/2014, art. 42). A claim: whether the authority is qualified stands in its state's trusted list.
+   */
+  readonly claimsQualified: boolean;
+}
+
+interface Parsed {
+  readonly info: TSTInfo;
+  /** DER of `info`: what the signer hashed. */
+  readonly content: Uint8Array;
+  readonly signer: Signer;
+  readonly certificates: readonly X509Certificate[];
 }
 
 export interface TimestampOptions {
@@ -65,9 +60,9 @@ const bad = (code: string, message: string, where: string, cause?: unknown): nev
  * @param response DER of a TimeStampResp
  * @param sha256 the imprint that must have been stamped (32 bytes)
  * @param roots PEM certificates that are trusted; an empty list verifies nothing
- * @param nonce when the request is at hand, its nonce must come back
+ * @param options `nonce`: when the request is at hand, its nonce must come back
  * @throws `TIMESTAMP_MALFORMED`, `TIMESTAMP_REFUSED`, `TIMESTAMP_IMPRINT`, `TIMESTAMP_NONCE`, `TIMESTAMP_SIGNATURE`,
- *   `TIMESTAMP_CERTIFICATE`, `TIMESTAMP_CHAIN`
+ *   `TIMESTAMP_CERTIFICATE`, `TIMESTAMP_CHAIN`, `TIMESTAMP_ROOT`
  */
 export function verifyTimestamp(
   response: Uint8Array,
@@ -90,7 +85,7 @@ function verifyParts(
   roots: readonly string[],
   { nonce, where = 'time stamp' }: TimestampOptions,
 ): VerifiedTimestamp {
-  const { signed, info, content } = parse(response, where);
+  const { info, content, signer, certificates } = parse(response, where);
   const { messageImprint } = info;
   if (
     messageImprint.hashAlgorithm.algorithm !== OID_SHA256 ||
@@ -98,18 +93,9 @@ function verifyParts(
   ) {
     return bad('TIMESTAMP_IMPRINT', 'the stamp is over something else', where);
   }
-  if (nonce !== undefined && (info.nonce === undefined || toHex(new Uint8Array(info.nonce)) !== toHex(nonce))) {
+  if (nonce !== undefined && (info.nonce === undefined || !equalBytes(new Uint8Array(info.nonce), nonce))) {
     return bad('TIMESTAMP_NONCE', 'the stamp does not answer this request', where);
   }
-  const signer =
-    signed.signerInfos.length === 1
-      ? signed.signerInfos[0]!
-      : bad('TIMESTAMP_SIGNATURE', 'the stamp has not exactly one signer', where);
-  const certificates = (signed.certificates ?? []).flatMap((choice) =>
-    choice.certificate === undefined
-      ? []
-      : [new X509Certificate(Buffer.from(AsnConvert.serialize(choice.certificate)))],
-  );
   const leaf = signingCertificate(signer, certificates, where);
   checkSignature(signer, content, leaf, where);
   checkPurpose(leaf, where);
@@ -121,119 +107,57 @@ function verifyParts(
     policy: info.policy,
     token: sha256Hex(response),
     root: oneLine(root.subject),
+    claimsQualified: claimsQualified(info),
   };
 }
 
-const oneLine = (name: string): string => name.split('\n').join(', ');
-
-function parse(response: Uint8Array, where: string): { signed: SignedData; info: TSTInfo; content: Uint8Array } {
-  if (response.length > MAX_TOKEN_BYTES) return bad('TIMESTAMP_MALFORMED', 'the stamp is too long', where);
-  const parsed = AsnConvert.parse(response, TimeStampResp);
-  // Only the one DER encoding is accepted: bytes that parsing ignores could otherwise be changed unseen.
-  if (!equalBytes(new Uint8Array(AsnConvert.serialize(parsed)), response))
-    return bad('TIMESTAMP_MALFORMED', 'the stamp is not in its DER form', where);
-  const status = Number(parsed.status.status);
-  if (status !== 0 && status !== 1) return bad('TIMESTAMP_REFUSED', `the authority refused (status ${status})`, where);
-  const token = parsed.timeStampToken;
-  if (token === undefined || token.contentType !== OID_SIGNED_DATA)
-    return bad('TIMESTAMP_MALFORMED', 'the answer holds no signed token', where);
-  const signed = AsnConvert.parse(token.content, SignedData);
-  const octets = signed.encapContentInfo.eContent?.single;
-  if (signed.encapContentInfo.eContentType !== OID_TST_INFO || octets === undefined) {
-    return bad('TIMESTAMP_MALFORMED', 'the token holds no time-stamp information', where);
-  }
-  const content = new Uint8Array(octets.buffer);
-  return { signed, info: AsnConvert.parse(content, TSTInfo), content };
+/** @throws `TIMESTAMP_MALFORMED`, `TIMESTAMP_REFUSED` */
+function parse(response: Uint8Array, where: string): Parsed {
+  const malformed = (what: string): never => bad('TIMESTAMP_MALFORMED', what, where);
+  if (response.length > MAX_TOKEN_BYTES) return malformed('the stamp is too long');
+  const parts = elementsIn(elementIn(response, SEQUENCE)?.body ?? new Uint8Array(0));
+  const [status, token, ...more] = parts ?? [];
+  if (status === undefined || more.length > 0) return malformed('not the answer of a time-stamp authority in DER');
+  const refused = refusal(AsnConvert.parse(status.raw, PKIStatusInfo));
+  if (refused !== null) return bad('TIMESTAMP_REFUSED', `the authority refused: ${refused}`, where);
+  const [type, wrapped, ...others] = (token?.tag === SEQUENCE ? elementsIn(token.body) : null) ?? [];
+  const signed = wrapped?.tag === CONTEXT_0 ? elementIn(wrapped.body, SEQUENCE) : null;
+  if (type === undefined || toHex(type.raw) !== SIGNED_DATA || signed === null || others.length > 0)
+    return malformed('the answer holds no signed token');
+  // SignedData (RFC 5652 §5.1): version, digests, content, [0] certificates, [1] revocation lists, signers.
+  const [, , content, ...rest] = elementsIn(signed.body) ?? [];
+  const signers = rest.at(-1);
+  const optional = rest.slice(0, -1);
+  if (
+    content?.tag !== SEQUENCE ||
+    signers?.tag !== SET ||
+    optional.some(({ tag }) => tag !== CONTEXT_0 && tag !== CONTEXT_1)
+  )
+    return malformed('the token is not signed data');
+  const [contentType, octets] = elementsIn(content.body) ?? [];
+  const info = octets?.tag === CONTEXT_0 ? elementIn(octets.body, OCTET_STRING) : null;
+  if (contentType === undefined || toHex(contentType.raw) !== TST_INFO || info === null)
+    return malformed('the token holds no time-stamp information');
+  const certificates = optional.filter(({ tag }) => tag === CONTEXT_0).flatMap(({ body }) => elementsIn(body) ?? []);
+  const all = elementsIn(signers.body) ?? [];
+  if (all.length !== 1) return bad('TIMESTAMP_SIGNATURE', 'the stamp has not exactly one signer', where);
+  if (certificates.length > MAX_CERTIFICATES)
+    return malformed(`more than ${MAX_CERTIFICATES} certificates in one stamp`);
+  const parsed = AsnConvert.parse(info.body, TSTInfo);
+  if (Number(parsed.version) !== 1) return malformed('a version other than 1');
+  return {
+    info: parsed,
+    content: info.body,
+    signer: readSigner(all[0]!, where),
+    // Attribute certificates and other forms have context tags.
+    certificates: certificates.filter(({ tag }) => tag === SEQUENCE).map(({ raw }) => new X509Certificate(raw)),
+  };
 }
 
-function attribute(signer: SignerInfo, oid: string, where: string): ArrayBuffer {
-  const found = (signer.signedAttrs ?? []).filter((attr) => attr.attrType === oid);
-  const value = found[0]?.attrValues[0];
-  if (found.length !== 1 || found[0]?.attrValues.length !== 1 || value === undefined) {
-    return bad('TIMESTAMP_SIGNATURE', `the signer’s attribute ${oid} is missing or repeated`, where);
-  }
-  return value;
-}
-
-/** The certificate that the signer itself names by hash (RFC 5816 §2.2.1); no other may stand in for it. */
-function signingCertificate(
-  signer: SignerInfo,
-  certificates: readonly X509Certificate[],
-  where: string,
-): X509Certificate {
-  const named: ESSCertIDv2 | undefined = AsnConvert.parse(
-    attribute(signer, OID_SIGNING_CERTIFICATE_V2, where),
-    SigningCertificateV2,
-  ).certs[0];
-  const digest = DIGESTS[named?.hashAlgorithm?.algorithm ?? OID_SHA256];
-  if (named === undefined || digest === undefined)
-    return bad('TIMESTAMP_CERTIFICATE', 'the signer’s certificate is named by a weak hash', where);
-  const wanted = toHex(new Uint8Array(named.certHash.buffer));
-  const leaf = certificates.find((certificate) => createHash(digest).update(certificate.raw).digest('hex') === wanted);
-  return leaf ?? bad('TIMESTAMP_CERTIFICATE', 'the signer’s certificate is not in the stamp', where);
-}
-
-function checkSignature(signer: SignerInfo, content: Uint8Array, leaf: X509Certificate, where: string): void {
-  const digest = DIGESTS[signer.digestAlgorithm.algorithm];
-  const scheme = SIGNATURES[signer.signatureAlgorithm.algorithm];
-  if (digest === undefined || scheme === undefined)
-    bad('TIMESTAMP_SIGNATURE', 'the stamp is signed with an algorithm that is not accepted', where);
-  const claimed = AsnConvert.parse(attribute(signer, OID_MESSAGE_DIGEST, where), OctetString);
-  const actual = createHash(digest!).update(content).digest();
-  if (!equalBytes(new Uint8Array(claimed.buffer), Uint8Array.from(actual)))
-    bad('TIMESTAMP_SIGNATURE', 'the signed digest is not that of the stamp', where);
-  // 06 0b …: DER of id-ct-TSTInfo, which the content-type attribute must hold (RFC 5652 §11.1).
-  const contentType = toHex(new Uint8Array(attribute(signer, OID_CONTENT_TYPE, where)));
-  if (contentType !== '060b2a864886f70d0109100104')
-    bad('TIMESTAMP_SIGNATURE', 'the signed content type is not a time stamp', where);
-  // RFC 5652 §5.4: what is signed is the DER of a SET OF, not the implicit [0] of the encoding.
-  const attributes = Buffer.from(AsnConvert.serialize(new SignedAttributes(signer.signedAttrs ?? [])));
-  if (!verify(scheme ?? digest!, attributes, leaf.publicKey, Buffer.from(signer.signature.buffer))) {
-    bad('TIMESTAMP_SIGNATURE', 'the signature of the stamp is wrong', where);
-  }
-}
-
-/** RFC 3161 §2.3: the extended key usage is time stamping, alone and critical; and the signer is no CA. */
-export function checkPurpose(leaf: X509Certificate, where: string): void {
-  const extension = AsnConvert.parse(leaf.raw, Certificate).tbsCertificate.extensions?.find(
-    (ext) => ext.extnID === id_ce_extKeyUsage,
+function claimsQualified({ extensions }: TSTInfo): boolean {
+  return (extensions ?? []).some(
+    ({ extnID, extnValue }) =>
+      extnID === OID_QC_STATEMENTS &&
+      AsnConvert.parse(extnValue.buffer, QCStatements).some(({ statementId }) => statementId === OID_EU_QUALIFIED),
   );
-  const usages = extension === undefined ? [] : [...AsnConvert.parse(extension.extnValue.buffer, ExtendedKeyUsage)];
-  if (extension?.critical !== true || usages.length !== 1 || usages[0] !== id_kp_timeStamping || leaf.ca) {
-    bad('TIMESTAMP_CERTIFICATE', 'the signer’s certificate is not for time stamping alone', where);
-  }
-}
-
-const validAt = (certificate: X509Certificate, time: Date): boolean =>
-  Date.parse(certificate.validFrom) <= time.getTime() && time.getTime() <= Date.parse(certificate.validTo);
-
-/** Walks issuer by issuer to a pinned root; each link is named, signed, a CA, and valid at the stamp's time. */
-function checkChain(
-  leaf: X509Certificate,
-  given: readonly X509Certificate[],
-  roots: readonly string[],
-  time: Date,
-  where: string,
-): X509Certificate {
-  const pinned = roots.map((pem) => new X509Certificate(pem));
-  const issuerAmong = (certificate: X509Certificate, list: readonly X509Certificate[]) =>
-    list.find((issuer) => issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey));
-  let at = leaf;
-  for (let depth = 0; depth < MAX_CHAIN; depth++) {
-    if (!validAt(at, time))
-      return bad('TIMESTAMP_CHAIN', `a certificate was not valid at the stamp’s time: ${oneLine(at.subject)}`, where);
-    const root = pinned.find((candidate) => candidate.fingerprint256 === at.fingerprint256) ?? issuerAmong(at, pinned);
-    if (root !== undefined) {
-      return validAt(root, time)
-        ? root
-        : bad('TIMESTAMP_CHAIN', 'the pinned root was not valid at the stamp’s time', where);
-    }
-    const issuer = issuerAmong(
-      at,
-      given.filter((candidate) => candidate.fingerprint256 !== at.fingerprint256),
-    );
-    if (issuer === undefined) break;
-    at = issuer;
-  }
-  return bad('TIMESTAMP_CHAIN', 'the signer’s certificate does not lead to a trusted authority', where);
 }
