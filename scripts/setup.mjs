@@ -19,7 +19,11 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 /** Everything goes to stderr: stdout belongs to the command that is set up for. */
 function run(command, args, otherwise) {
-  const { status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  const { status } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  });
   if (status === 0) return;
   console.error(otherwise);
   process.exit(4);
@@ -42,11 +46,11 @@ const lockDigest = `${digestOf(['package-lock.json', 'package.json'])} ${process
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== lockDigest) {
   console.error('Installing dependencies (npm ci), about a minute on a fresh machine …');
   // npm itself is a script beside node on every platform; the shell resolves it.
-  execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-    shell: process.platform === 'win32',
-  });
+  run(
+    'npm',
+    ['ci', '--ignore-scripts', '--no-audit', '--no-fund'],
+    'The dependencies could not be installed; npm says why above. Is there a network?',
+  );
   writeFileSync(stampFile, lockDigest);
 }
 
@@ -57,10 +61,11 @@ const newest = Math.max(
 );
 if (!existsSync(buildStamp) || statSync(buildStamp).mtimeMs < newest) {
   console.error('Compiling …');
-  execFileSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  });
+  run(
+    process.execPath,
+    [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json'],
+    'The code does not compile; the compiler says where above.',
+  );
   mkdirSync(path.dirname(buildStamp), { recursive: true });
   writeFileSync(buildStamp, '');
 }

@@ -39,7 +39,9 @@ export function schemaOf(kind: AssetKind): SchemaNode {
 export function faultIn(kind: AssetKind, predicate: unknown): { path: readonly string[]; says: string } | null {
   let validate = validators.get(kind);
   if (validate === undefined) {
-    validate = new Ajv2020({ strict: true, verbose: true, validateFormats: false }).compile(schemaOf(kind) as Record<string, unknown>);
+    validate = new Ajv2020({ strict: true, verbose: true, validateFormats: false }).compile(
+      schemaOf(kind) as Record<string, unknown>,
+    );
     validators.set(kind, validate);
   }
   if (validate(predicate)) return null;
