@@ -29,7 +29,7 @@ const SECTIONS: readonly Section[] = [
       compare_prune50_log10p: { atMost: -12 },
       compare_ft30_log10p: { atMost: -12 },
     },
-    run: (place, quick) => compareTweaks(place, quick ? 1 : 10),
+    run: (place, quick) => compareTweaks(place, quick ? 1 : 5),
   },
   {
     name: 'recipients',
@@ -79,6 +79,12 @@ async function measure(call: BenchCall): Promise<Measurement> {
       if ('notMeasured' in found) {
         for (const key of Object.keys(goals)) notMeasured.push({ key, why: String(found.notMeasured) });
       } else Object.assign(figures, found);
+    } catch (error) {
+      // One section's fault must not lose what the others found; the run itself then counts as failed.
+      const why = `the section failed: ${error instanceof Error ? error.message : String(error)}`;
+      for (const key of Object.keys(goals)) notMeasured.push({ key, why });
+      call.say(error instanceof Error ? String(error.stack) : why);
+      process.exitCode = 70;
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

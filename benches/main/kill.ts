@@ -53,7 +53,8 @@ function startWriter(dir: string, label: string): Writer {
     });
     gone.then(() => resolve(), reject);
   });
-  gone.catch(() => undefined);
+  // Whoever awaits them learns; a writer that is only waiting must not end the process.
+  for (const promise of [ready, gone]) promise.catch(() => undefined);
   return { child, ready, gone };
 }
 
