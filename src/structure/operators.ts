@@ -6,7 +6,7 @@ import { attributeOf, bare, nothing, pinValue, sizeOf, type Value } from './valu
 export type Rule = (node: GraphNode, inputs: readonly (Value | undefined)[]) => readonly Value[] | null;
 type Axes = readonly (Axis | null)[];
 
-const { number, numbers } = attributeOf;
+const { number, numbers, text } = attributeOf;
 const limit = (axes: Axes, scaling: Scaling) => {
   for (const axis of axes) if (axis !== null) limitScaling(axis, scaling);
 };
@@ -53,8 +53,15 @@ const unary =
     return [{ axes: x?.axes ?? null }];
   };
 
-/** Same layout, same values: Identity, Cast, dropout at inference. */
+/** Same layout, same values: Identity, dropout at inference. */
 const same: Rule = (_node, [x]) => [x ?? nothing];
+
+/** ONNX TensorProto.DataType of the floating types; any other target rounds. */
+const FLOATING = new Set([1, 10, 11, 16]);
+const cast: Rule = (node, [x]) => {
+  if (x?.axes && !FLOATING.has(number(node, 'to', 0))) limit(x.axes, 'none');
+  return [x ?? nothing];
+};
 
 /** x[…, K] · w[…, K, N]. */
 const matmul: Rule = (_node, [a, b]) => {
@@ -76,7 +83,27 @@ const gemm: Rule = (node, [a, b, c]) => {
   return [{ axes: c === undefined ? product.axes : broadcast([product, c], 'together') }];
 };
 
-const spatial = (axes: Axes): Axes => axes.slice(2).map(() => null);
+/**
+ * Sizes behind a convolution or pooling window (ONNX Conv, MaxPool: output shape), null where the input's is unknown.
+ * @param kernel sizes of the window, one per spatial axis
+ */
+function windowed(node: GraphNode, axes: Axes, kernel: readonly (number | null)[] | null): Axes {
+  const [strides, dilations, pads] = [numbers(node, 'strides'), numbers(node, 'dilations'), numbers(node, 'pads')];
+  const auto = text(node, 'auto_pad', 'NOTSET');
+  const rank = axes.length - 2;
+  return axes.slice(2).map((axis, at) => {
+    const size = sizeOf(axis);
+    const width = kernel?.[at] ?? null;
+    if (size === null || width === null || kernel!.length !== rank) return null;
+    const stride = strides?.[at] ?? 1;
+    if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') return bare(Math.ceil(size / stride));
+    const padded = auto === 'VALID' ? 0 : (pads?.[at] ?? 0) + (pads?.[at + rank] ?? 0);
+    const steps = (size + padded - (dilations?.[at] ?? 1) * (width - 1) - 1) / stride;
+    // With ceil_mode the last window may start in the padding: runtimes differ there, so only exact divisions are known.
+    if (number(node, 'ceil_mode', 0) === 1 && !Number.isInteger(steps)) return null;
+    return steps < 0 ? null : bare(Math.floor(steps) + 1);
+  });
+}
 
 /** A value of unknown rank carries no units (it was pinned where the rank was lost): only its rank is missing. */
 const ofRank = (value: Value | undefined, rank: number): { readonly axes: Axes } => ({
@@ -99,7 +126,8 @@ const conv: Rule = (node, [given, w, b]) => {
     pinAxis(into, 'grouped convolution');
   }
   if (b) join(out, b.axes?.[0]);
-  return [{ axes: [x.axes[0] ?? null, out ?? null, ...spatial(x.axes)] }];
+  const kernel = w.axes.slice(2).map(sizeOf);
+  return [{ axes: [x.axes[0] ?? null, out ?? null, ...windowed(node, x.axes, kernel)] }];
 };
 
 const convTranspose: Rule = (node, [x, w, b]) => {
@@ -107,7 +135,7 @@ const convTranspose: Rule = (node, [x, w, b]) => {
   for (const axis of [...x.axes.slice(2), ...w.axes.slice(2)]) pinAxis(axis, 'a spatial axis');
   join(x.axes[1], w.axes[0]);
   if (b) join(w.axes[1], b.axes?.[0]);
-  return [{ axes: [x.axes[0] ?? null, w.axes[1] ?? null, ...spatial(x.axes)] }];
+  return [{ axes: [x.axes[0] ?? null, w.axes[1] ?? null, ...x.axes.slice(2).map(() => null)] }];
 };
 
 const batchNorm: Rule = (_node, [x, ...parameters]) => {
@@ -135,7 +163,10 @@ const pool: Rule = (node, [x]) => {
   if (!x?.axes) return null;
   for (const axis of x.axes.slice(2)) pinAxis(axis, 'a spatial axis');
   const whole = node.op.startsWith('Global');
-  return [{ axes: [...x.axes.slice(0, 2), ...x.axes.slice(2).map(() => (whole ? bare(1) : null))] }];
+  const window = whole ? x.axes.slice(2).map(() => bare(1)) : windowed(node, x.axes, numbers(node, 'kernel_shape'));
+  // A mean keeps sign and scale, a maximum only positive scales; a norm takes the sign away.
+  if (!node.op.endsWith('AveragePool')) limit(x.axes.slice(0, 2), 'positive');
+  return [{ axes: [...x.axes.slice(0, 2), ...window] }];
 };
 
 const transpose: Rule = (node, [x]) => {
@@ -297,7 +328,8 @@ const slice: Rule = (node, [x, starts, ends, axes, steps]) => {
     if (clamp(begin) === 0 && clamp(end) === size) continue;
     out[where] = sliceAxis(out[where]!, clamp(begin), clamp(end)) ?? bare(Math.max(0, clamp(end) - clamp(begin)));
   }
-  const ints = x.ints && at.length === 1 && s[0] != null && e[0] != null ? x.ints.slice(s[0], e[0]) : undefined;
+  const ints =
+    x.ints && at.length === 1 && by[0] === 1 && s[0] != null && e[0] != null ? x.ints.slice(s[0], e[0]) : undefined;
   return [{ axes: out, ints }];
 };
 
@@ -314,7 +346,8 @@ const gather: Rule = (node, [x, index]) => {
 const reduce: Rule = (node, [x, argument]) => {
   if (!x?.axes) return null;
   const given = axesArgument(node, argument) ?? (argument === undefined ? x.axes.map((_, at) => at) : null);
-  if (given === null) return null;
+  // An empty list means all axes, or (noop_with_empty_axes) none.
+  if (given === null || given.length === 0 || number(node, 'noop_with_empty_axes', 0) !== 0) return null;
   const at = new Set(given.map((axis) => from(axis, x.axes!.length)));
   // Sums and extremes over units do not depend on their order, but on their scales.
   limit(x.axes, 'none');
@@ -328,9 +361,9 @@ const softmax: Rule = (_node, [x]) => {
   return [{ axes: x.axes }];
 };
 
-const pad: Rule = (node, [x, pads]) => {
+const pad: Rule = (node, [x, pads, , axes]) => {
   const given = numbers(node, 'pads') ?? pads?.ints;
-  if (!x?.axes || !given || given.length !== 2 * x.axes.length) return null;
+  if (!x?.axes || axes !== undefined || !given || given.length !== 2 * x.axes.length) return null;
   const rank = x.axes.length;
   return [
     {
@@ -346,7 +379,7 @@ const pad: Rule = (node, [x, pads]) => {
 const resize: Rule = (_node, [x]) => {
   if (!x?.axes || x.axes.length < 3) return null;
   for (const axis of x.axes.slice(2)) pinAxis(axis, 'a spatial axis');
-  return [{ axes: [x.axes[0]!, x.axes[1]!, ...spatial(x.axes)] }];
+  return [{ axes: [x.axes[0]!, x.axes[1]!, ...x.axes.slice(2).map(() => null)] }];
 };
 
 /** LSTM, GRU, RNN of one direction: every gate's rows, the recurrence's columns and the outputs are the hidden units. */
@@ -386,11 +419,21 @@ const recurrent =
 
 const shapeOf: Rule = (_node, [x]) => [{ axes: [bare(x?.axes?.length ?? null)], ints: x?.axes?.map(sizeOf) }];
 
+const isSingle = (value: Value | undefined): boolean =>
+  value === undefined || (value.axes?.every((axis) => sizeOf(axis) === 1) ?? false);
+
+/** Scales and zero points are single, or one per position of an axis; blocks (ONNX 21) are not proven: false. */
+function alongAxis(axis: Axis | null | undefined, parameters: readonly (Value | undefined)[]): boolean {
+  const many = parameters.filter((parameter) => !isSingle(parameter));
+  if (many.some((parameter) => parameter!.axes?.length !== 1)) return false;
+  for (const parameter of many) join(axis, parameter!.axes![0]);
+  return true;
+}
+
 const dequantize: Rule = (node, [x, scale, zero]) => {
   if (!x?.axes) return null;
   const axis = from(number(node, 'axis', 1), x.axes.length);
-  for (const parameter of [scale, zero])
-    if (parameter?.axes?.length === 1 && sizeOf(parameter.axes[0]!) !== 1) join(x.axes[axis], parameter.axes[0]);
+  if (!alongAxis(x.axes[axis], [scale, zero])) return null;
   if (node.op === 'QuantizeLinear') limit(x.axes, 'none');
   return [{ axes: x.axes, stored: x.stored }];
 };
@@ -404,27 +447,23 @@ const dynamicQuantize: Rule = (_node, [x]) => {
 const integer =
   (rule: Rule): Rule =>
   (node, [a, b, zeroA, zeroB]) => {
+    if (!isSingle(zeroA)) return null;
     const out = rule(node, [a, b]);
     const axes = out?.[0]?.axes;
-    if (!axes || (zeroA?.axes?.length ?? 0) > 1) return null;
+    if (!axes) return null;
     limit(axes, 'none');
-    if (zeroB?.axes?.length === 1 && sizeOf(zeroB.axes[0]!) !== 1)
-      join(node.op === 'ConvInteger' ? axes[1] : axes.at(-1), zeroB.axes[0]);
-    if (zeroA?.axes?.length === 1 && sizeOf(zeroA.axes[0]!) !== 1) return null;
-    return out;
+    return alongAxis(node.op === 'ConvInteger' ? axes[1] : axes.at(-1), [zeroB]) ? out : null;
   };
 
 const qlinear =
   (rule: Rule): Rule =>
-  (node, [a, , , b, scaleB, zeroB, , , bias]) => {
+  (node, [a, scaleA, zeroA, b, scaleB, zeroB, scaleY, zeroY, bias]) => {
+    if (![scaleA, zeroA, scaleY, zeroY].every(isSingle)) return null;
     const out = rule(node, bias === undefined ? [a, b] : [a, b, bias]);
     const axes = out?.[0]?.axes;
     if (!axes) return null;
     limit(axes, 'none');
-    const units = node.op === 'QLinearConv' ? axes[1] : axes.at(-1);
-    for (const parameter of [scaleB, zeroB])
-      if (parameter?.axes?.length === 1 && sizeOf(parameter.axes[0]!) !== 1) join(units, parameter.axes[0]);
-    return out;
+    return alongAxis(node.op === 'QLinearConv' ? axes[1] : axes.at(-1), [scaleB, zeroB]) ? out : null;
   };
 
 const prelu: Rule = (_node, inputs) => [{ axes: broadcast(inputs, 'none') }];
@@ -439,7 +478,8 @@ export const RULES: ReadonlyMap<string, Rule> = new Map([
     unary('none'),
   ),
   ...list('Clip', unary('none')),
-  ...list('Identity Cast', same),
+  ...list('Identity', same),
+  ...list('Cast', cast),
   ...list('Dropout', (node, inputs) => [...(same(node, inputs) ?? []), nothing]),
   ...list('Add Sub Sum', elementwise('together')),
   ...list('Mul Div', elementwise('product')),

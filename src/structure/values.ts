@@ -33,6 +33,10 @@ export const attributeOf = {
     const value: AttributeValue | undefined = node.attributes.get(name);
     return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : otherwise;
   },
+  text(node: GraphNode, name: string, otherwise: string): string {
+    const value = node.attributes.get(name);
+    return typeof value === 'string' ? value : otherwise;
+  },
   numbers(node: GraphNode, name: string): readonly number[] | null {
     const value = node.attributes.get(name);
     return Array.isArray(value) ? value.map(Number) : null;

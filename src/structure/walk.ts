@@ -69,6 +69,10 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
     }
     const rule = node.domain === '' || node.domain === 'ai.onnx' ? RULES.get(node.op) : undefined;
     const outputs = rule?.(node, inputs) ?? null;
+    // An output that the rule says nothing of (MaxPool's indices, a mean) would carry units away unseen.
+    const unsaid = outputs !== null && node.outputs.some((name, k) => name !== '' && k >= outputs.length);
+    if (unsaid)
+      for (const input of inputs) pinValue(input, `an output of ${node.op} is not proven to keep its units apart`);
     if (outputs === null) {
       for (const input of inputs) pinValue(input, `${node.op} is not proven to keep its units apart`);
       for (const captured of subgraphsOf(node)) {
@@ -111,10 +115,9 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
 
   /** Which stored tensors this node uses as what. */
   const note = (node: GraphNode, inputs: readonly (Value | undefined)[]): void => {
-    if (PASSES.has(node.op)) return;
     inputs.forEach((value, k) => {
       const stored = value?.stored;
-      if (!stored) return;
+      if (!stored || (k === 0 && PASSES.has(node.op))) return;
       const { tensor, perm } = stored;
       const times = (used.get(tensor.name) ?? 0) + 1;
       used.set(tensor.name, times);
@@ -134,6 +137,9 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
       const [gamma, variance] = [inputs[1]?.stored?.tensor, inputs[4]?.stored?.tensor];
       if (producer !== undefined && gamma && variance && reads.get(node.inputs[0]!) === 1 && used.get(producer) === 1) {
         folds.set(producer, { gamma, variance, epsilon: attributeOf.number(node, 'epsilon', 1e-5) });
+      } else {
+        // Unfolded, its statistics take up the scale of what comes before: incoming and outgoing sides scale apart.
+        for (const axis of inputs[0]?.axes ?? []) if (axis !== null) limitScaling(axis, 'none');
       }
     }
   };
@@ -143,7 +149,7 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
   return { axes, uses, folds };
 }
 
-/** Operators that hand a stored tensor on: not yet a use. */
+/** Operators that hand their first input on: not yet a use of it. Scales and zero points beside it are used. */
 const PASSES = new Set(['Identity', 'Cast', 'Transpose', 'DequantizeLinear', 'Shape']);
 
 type Order = (perm: readonly number[], node: GraphNode) => readonly number[];
