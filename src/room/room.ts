@@ -1,12 +1,21 @@
 /** A room: the folder `.muniment/` with its ledger, its vault and its settings. Copy the folder and you have copied everything. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type Clock, inputError, secretBytes, systemClock, toHex, usageError } from '../base/index.js';
+import {
+  type Clock,
+  environmentError,
+  inputError,
+  secretBytes,
+  systemClock,
+  toHex,
+  usageError,
+} from '../base/index.js';
 import { type Disk, type Ledger, type LedgerKeys, openLedger, verifierKey } from '../ledger/index.js';
-import { type Authority, configFile, type RoomConfig, readConfig } from './config.js';
+import { type Authority, configFile, type RoomConfig, readConfig, writeConfig } from './config.js';
 import { type StampOutcome, stampCheckpoint } from './stamps.js';
-import { createVault, openVault, type Unlock, type Vault } from './vault.js';
+import type { Unlock } from './unlock.js';
+import { createVaultKey, openVault, type Vault, vaultWith } from './vault.js';
 
 export const ROOM_FOLDER = '.muniment';
 
@@ -43,17 +52,13 @@ const STATEMENT_KEY = 'keys/statements.p8';
 const LOG_KEY = 'keys/log.p8';
 
 /**
- * Makes a room, whole or not at all: it is built beside its place and renamed into it.
+ * Makes a room, whole or not at all: it is built beside its place and renamed into it. A process that is killed half-way
+ * leaves `<dir>.<random>.new`, which nothing takes for a room.
  * @throws `ROOM_EXISTS`, `ROOM_ORIGIN`, `ROOM_TSA_ROOT`, `VAULT_LOCKED`
  */
 export async function initRoom(dir: string, options: InitOptions): Promise<Room> {
   const clock = options.clock ?? systemClock;
-  if (await exists(dir)) {
-    throw usageError('ROOM_EXISTS', 'there is a room, or another folder, in this place already', {
-      where: dir,
-      todo: 'use it, or choose another place with --room DIR',
-    });
-  }
+  if (await exists(dir)) throw roomExists(dir);
   const config: RoomConfig = {
     version: 1,
     owner: options.owner,
@@ -64,8 +69,9 @@ export async function initRoom(dir: string, options: InitOptions): Promise<Room>
   const building = `${dir}.${toHex(secretBytes(4))}.new`;
   try {
     await mkdir(building, { recursive: true, mode: 0o700 });
-    await writeFile(configFile(building), `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
-    const vault = await createVault(path.join(building, 'vault'), options, options.vaultCost);
+    await writeConfig(building, config);
+    const vaultKey = await createVaultKey(vaultFolder(building), options, options.vaultCost);
+    const vault = vaultWith(vaultFolder(building), vaultKey);
     await makeKeys(vault);
     const keys = await keysOf(vault, config.origin);
     await openLedger(building, { keys, clock }).append([
@@ -77,15 +83,39 @@ export async function initRoom(dir: string, options: InitOptions): Promise<Room>
           origin: config.origin,
           statementKey: pem(keys),
           logKey: verifierKey(config.origin, createPublicKey(keys.log.privateKey)),
-          authorities: config.tsa.map((one) => ({ url: one.url, root: one.root })),
+          authorities: config.tsa.map((one) => ({ ...one })),
         },
       },
     ]);
-    await rename(building, dir);
-    return await openRoom(dir, { unlock: options, clock });
+    await moveInto(building, dir);
+    return roomOf(dir, config, vaultWith(vaultFolder(dir), vaultKey), keys, clock);
   } catch (error) {
     await rm(building, { recursive: true, force: true });
     throw error;
+  }
+}
+
+const vaultFolder = (dir: string): string => path.join(dir, 'vault');
+
+const roomExists = (dir: string) =>
+  usageError('ROOM_EXISTS', 'there is a room, or another folder, in this place already', {
+    where: dir,
+    todo: 'use it, or choose another place with --room DIR',
+  });
+
+/** One act: of two that start at once one finds the place taken. */
+async function moveInto(building: string, dir: string): Promise<void> {
+  await rename(building, dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOTEMPTY' || error.code === 'EEXIST' || error.code === 'ENOTDIR') throw roomExists(dir);
+    throw error;
+  });
+  // Windows opens no folders; NTFS journals names by itself.
+  if (process.platform === 'win32') return;
+  const parent = await open(path.dirname(dir), 'r');
+  try {
+    await parent.sync();
+  } finally {
+    await parent.close();
   }
 }
 
@@ -129,12 +159,9 @@ export async function findRoom(from: string): Promise<string | null> {
 
 /** @throws `ROOM_NOT_FOUND`, `ROOM_CONFIG`, `VAULT_WRONG_KEY`, `VAULT_LOCKED`, `VAULT_DAMAGED` */
 export async function openRoom(dir: string, { unlock, clock = systemClock, disk }: OpenOptions = {}): Promise<Room> {
-  if (!(await exists(configFile(dir)))) {
-    throw usageError('ROOM_NOT_FOUND', 'there is no room here', { where: dir, todo: 'muniment init makes one' });
-  }
-  const config = await readConfig(dir);
+  const config = await readConfig(dir, disk);
   if (unlock === undefined) return roomOf(dir, config, null, null, clock, disk);
-  const vault = await openVault(path.join(dir, 'vault'), unlock);
+  const vault = await openVault(vaultFolder(dir), unlock);
   return roomOf(dir, config, vault, await keysOf(vault, config.origin), clock, disk);
 }
 
@@ -157,7 +184,17 @@ function roomOf(
     ledger,
     vault,
     clock,
-    stamp: () => stampCheckpoint(dir, ledger, config.tsa),
+    async stamp() {
+      if (keys !== null) return stampCheckpoint(dir, ledger, config.tsa, disk);
+      throw environmentError(
+        'LEDGER_READ_ONLY',
+        'a stamp is logged, and the room was opened without its signing keys',
+        {
+          where: dir,
+          todo: 'unlock the vault: set MUNIMENT_PASSPHRASE or give --key-file',
+        },
+      );
+    },
     close: async () => undefined,
   };
 }
@@ -176,15 +213,17 @@ function checkOrigin(origin: string): string {
   });
 }
 
-function checkAuthority(authority: Authority): Authority {
+function checkAuthority({ url, root, qualified }: Authority): Authority {
   try {
-    const root = new X509Certificate(authority.root);
-    if (!root.ca) throw new Error('not a certificate authority');
-    return { url: new URL(authority.url).href, root: authority.root };
+    const { protocol, href } = new URL(url);
+    if (protocol !== 'http:' && protocol !== 'https:') throw new Error('not an address of HTTP');
+    if (root.split('-----BEGIN CERTIFICATE-----').length !== 2) throw new Error('not exactly one certificate');
+    if (!new X509Certificate(root).ca) throw new Error('not a certificate authority');
+    return { url: href, root, ...(qualified === undefined ? {} : { qualified }) };
   } catch (cause) {
     throw usageError('ROOM_TSA_ROOT', 'a time-stamp authority needs its address and its root certificate', {
-      expected: 'a URL, and a CA certificate in PEM',
-      got: authority.url,
+      expected: 'an http or https address, and one CA certificate in PEM',
+      got: `${url}: ${cause instanceof Error ? cause.message : String(cause)}`,
       cause,
     });
   }

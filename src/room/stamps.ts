@@ -1,16 +1,31 @@
 /** Time stamps of a room's checkpoints: asked for, checked, kept and logged; and read back as the earliest time of each statement. */
-import { mkdir, open, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type Json, type MunimentError, sha256, sha256Hex, toMunimentError, utf8 } from '../base/index.js';
+import {
+  fromUtf8,
+  type Json,
+  type MunimentError,
+  parseStrictJson,
+  sha256,
+  sha256Hex,
+  toMunimentError,
+  utf8,
+} from '../base/index.js';
 import {
   askAuthority,
+  type Disk,
   type Ledger,
   type LedgerStatement,
   newNonce,
+  parseCheckpoint,
+  realDisk,
   type StatementInput,
   verifyTimestamp,
 } from '../ledger/index.js';
 import type { Authority } from './config.js';
+
+/** Time without any stamp is self-asserted. */
+export type StampLabel = 'qualified' | 'non-qualified';
 
 export interface Stamp {
   /** Subject of the signing certificate. */
@@ -21,6 +36,8 @@ export interface Stamp {
   readonly token: string;
   /** Entries that the stamped checkpoint covers. */
   readonly size: number;
+  /** `qualified` where the token claims it and the owner says that a state's trusted list bears it out. */
+  readonly label: StampLabel;
 }
 
 export interface StampOutcome {
@@ -28,75 +45,147 @@ export interface StampOutcome {
   readonly failures: readonly { readonly url: string; readonly error: MunimentError }[];
 }
 
-export const stampFile = (dir: string, token: string): string => path.join(dir, 'stamps', `${token}.tsr`);
+/** A token that is kept and not yet logged: what its statement will need. */
+interface Pending {
+  readonly url: string;
+  /** The signed note that was stamped. */
+  readonly checkpoint: string;
+}
 
-/** Each authority that answers is logged as a `timestamp` statement, so that the next checkpoint holds its token too. */
+export const stampFile = (dir: string, token: string): string => path.join(dir, 'stamps', `${token}.tsr`);
+const pendingFile = (dir: string, token: string): string => path.join(dir, 'stamps', `${token}.pending.json`);
+const PENDING = /^([0-9a-f]{64})\.pending\.json$/;
+
+/**
+ * Asks every authority at once. Each token is on disk before it is logged as a `timestamp` statement, so that the next
+ * checkpoint holds it too; one whose logging failed is logged by the next call.
+ */
 export async function stampCheckpoint(
   dir: string,
   ledger: Ledger,
   authorities: readonly Authority[],
+  disk: Disk = realDisk,
 ): Promise<StampOutcome> {
   const checkpoint = await ledger.checkpoint();
   if (checkpoint === null || authorities.length === 0) return { stamps: [], failures: [] };
   const digest = sha256(utf8(checkpoint.note));
-  const stamps: Stamp[] = [];
   const failures: { url: string; error: MunimentError }[] = [];
-  const statements: StatementInput[] = [];
-  for (const authority of authorities) {
-    try {
-      const nonce = newNonce();
-      const response = await askAuthority(authority.url, digest, nonce);
-      const verified = verifyTimestamp(response, digest, [authority.root], { nonce, where: authority.url });
-      await keep(stampFile(dir, verified.token), response);
-      const stamp: Stamp = {
-        authority: verified.authority,
-        time: verified.time.toISOString(),
-        token: verified.token,
-        size: checkpoint.size,
-      };
-      stamps.push(stamp);
-      statements.push({
-        kind: 'timestamp',
-        subjects: [
-          { name: 'checkpoint', sha256: sha256Hex(utf8(checkpoint.note)) },
-          { name: 'token', sha256: verified.token },
-        ],
-        predicate: { ...stamp, url: authority.url, checkpoint: checkpoint.note, label: 'non-qualified' },
-      });
-    } catch (error) {
-      failures.push({ url: authority.url, error: toMunimentError(error) });
-    }
+  const answers = await Promise.all(
+    authorities.map(async (authority) => {
+      try {
+        const nonce = newNonce();
+        const response = await askAuthority(authority.url, digest, nonce);
+        const stamp = stampOf(response, checkpoint.note, authority, nonce);
+        return { authority, response, stamp };
+      } catch (error) {
+        failures.push({ url: authority.url, error: toMunimentError(error) });
+        return null;
+      }
+    }),
+  );
+  const stamps: Stamp[] = [];
+  for (const answer of answers) {
+    if (answer === null) continue;
+    const pending: Pending = { url: answer.authority.url, checkpoint: checkpoint.note };
+    await disk.replaceAll([
+      { file: stampFile(dir, answer.stamp.token), bytes: answer.response },
+      { file: pendingFile(dir, answer.stamp.token), bytes: utf8(JSON.stringify(pending)) },
+    ]);
+    stamps.push(answer.stamp);
   }
-  if (statements.length > 0) await ledger.append(statements);
+  await logPending(dir, ledger, authorities, disk, new Set(stamps.map(({ token }) => token)));
   return { stamps, failures };
 }
 
-async function keep(file: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  const handle = await open(`${file}.tmp`, 'w', 0o600);
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(`${file}.tmp`, file);
+function stampOf(response: Uint8Array, note: string, authority: Authority, nonce?: Uint8Array): Stamp {
+  const where = authority.url;
+  const options = nonce === undefined ? { where } : { where, nonce };
+  const verified = verifyTimestamp(response, sha256(utf8(note)), [authority.root], options);
+  return {
+    authority: verified.authority,
+    time: verified.time.toISOString(),
+    token: verified.token,
+    size: parseCheckpoint(note.slice(0, note.lastIndexOf('\n\n') + 1), where).size,
+    label: verified.claimsQualified && authority.qualified === true ? 'qualified' : 'non-qualified',
+  };
+}
+
+/** Logs every token that waits for it, under the lock: another process may be logging the same ones. @param fresh tokens of this call */
+async function logPending(
+  dir: string,
+  ledger: Ledger,
+  authorities: readonly Authority[],
+  disk: Disk,
+  fresh: ReadonlySet<string>,
+): Promise<void> {
+  const waiting = async (): Promise<string[]> =>
+    (await disk.list(path.join(dir, 'stamps'))).flatMap((name) => PENDING.exec(name)?.[1] ?? []);
+  if ((await waiting()).length === 0) return;
+  await ledger.exclusively(async (append) => {
+    const tokens = await waiting();
+    // A process that was killed after logging and before tidying up leaves a logged token waiting.
+    const logged = tokens.some((token) => !fresh.has(token)) ? await loggedTokens(ledger) : new Set<string>();
+    const statements: StatementInput[] = [];
+    const settled: string[] = [];
+    for (const token of tokens) {
+      const statement = logged.has(token) ? null : await statementOf(dir, token, authorities);
+      if (statement === 'unknown') continue;
+      if (statement !== null) statements.push(statement);
+      settled.push(token);
+    }
+    if (statements.length > 0) await append(statements);
+    for (const token of settled) await disk.remove(pendingFile(dir, token));
+  });
+}
+
+async function loggedTokens(ledger: Ledger): Promise<ReadonlySet<string>> {
+  const tokens = new Set<string>();
+  for await (const { kind, predicate } of ledger.statements())
+    if (kind === 'timestamp' && typeof predicate.token === 'string') tokens.add(predicate.token);
+  return tokens;
+}
+
+/** `unknown` where the room no longer names the authority: the token stays, and waits. */
+async function statementOf(
+  dir: string,
+  token: string,
+  authorities: readonly Authority[],
+): Promise<StatementInput | 'unknown'> {
+  const where = pendingFile(dir, token);
+  const pending = parseStrictJson(fromUtf8(await readFile(where), where), where) as unknown as Pending;
+  const authority = authorities.find(({ url }) => url === pending.url);
+  if (authority === undefined) return 'unknown';
+  const response = Uint8Array.from(await readFile(stampFile(dir, token)));
+  return {
+    kind: 'timestamp',
+    subjects: [
+      { name: 'checkpoint', sha256: sha256Hex(utf8(pending.checkpoint)) },
+      { name: 'token', sha256: token },
+    ],
+    predicate: {
+      ...stampOf(response, pending.checkpoint, authority),
+      url: authority.url,
+      checkpoint: pending.checkpoint,
+    },
+  };
 }
 
 /** Stamps as the ledger states them; `verify` checks the tokens themselves. */
 export function stampsOf(statements: readonly Pick<LedgerStatement, 'kind' | 'predicate'>[]): readonly Stamp[] {
-  const texts = ({ authority, time, token }: Readonly<Record<string, Json>>) => [authority, time, token];
-  return statements.flatMap(({ kind, predicate }) =>
-    kind === 'timestamp' &&
-    texts(predicate).every((text) => typeof text === 'string') &&
-    typeof predicate.size === 'number'
-      ? [predicate as unknown as Stamp]
-      : [],
-  );
+  return statements.flatMap(({ kind, predicate }) => (kind === 'timestamp' ? (statedStamp(predicate) ?? []) : []));
+}
+
+/** Null where openings that matter are withheld. */
+function statedStamp({ authority, time, token, size, label }: Readonly<Record<string, Json>>): Stamp | null {
+  const told =
+    typeof authority === 'string' && typeof time === 'string' && typeof token === 'string' && typeof size === 'number';
+  if (!told) return null;
+  return { authority, time, token, size, label: label === 'qualified' ? 'qualified' : 'non-qualified' };
 }
 
 /** The earliest stamp that covers the statement with this index, or null where time is self-asserted. */
 export function earliestStamp(stamps: readonly Stamp[], index: number): Stamp | null {
   const covering = stamps.filter((stamp) => stamp.size > index);
-  return covering.reduce<Stamp | null>((best, stamp) => (best === null || stamp.time < best.time ? stamp : best), null);
+  const at = ({ time }: Stamp): number => Date.parse(time);
+  return covering.reduce<Stamp | null>((best, stamp) => (best === null || at(stamp) < at(best) ? stamp : best), null);
 }
