@@ -1,11 +1,12 @@
 /** How much a release's outputs differ from the original's, measured by running both. */
 
-import { MunimentError, seededRandom } from '../base/index.js';
+import { MunimentError, type RandomStream, seededRandom } from '../base/index.js';
 import { createSession, type Feed } from '../compute/index.js';
 import { openModel } from '../formats/index.js';
+import { type ModelCard, readCard } from '../train/index.js';
 
 export interface OutputDrift {
-  /** Inputs tried, drawn from N(0, 1) by a fixed seed. */
+  /** Inputs measured: drawn by a fixed seed from the columns' own range where the model describes them, else from N(0, 1). */
   readonly inputs: number;
   /** max |Δ| / max |y| over all outputs and inputs. */
   readonly largest: number;
@@ -21,11 +22,12 @@ const MAX_INPUT = 2 ** 22;
 
 /**
  * Runs both models in onnxruntime on the same invented inputs.
- * @returns null where that cannot be done: no graph, inputs that are not float, or no onnxruntime
+ * @returns null where that cannot be done: no graph, inputs that are not float, no onnxruntime, or no answer that is a number
  */
 export async function outputDrift(original: string, copy: string): Promise<OutputDrift | null> {
-  const shapes = await floatInputs(original);
-  if (shapes === null) return null;
+  const inputs = await floatInputs(original);
+  if (inputs === null) return null;
+  const { shapes, card } = inputs;
   try {
     const a = await createSession(original, { threads: 1 });
     try {
@@ -37,9 +39,13 @@ export async function outputDrift(original: string, copy: string): Promise<Outpu
           const feeds = Object.fromEntries(
             [...shapes].map(([name, shape]): [string, Feed] => {
               const size = shape.reduce((all, length) => all * length, 1);
-              // Sum of twelve uniforms less six: close enough to normal for an input, and no engine's logarithm.
-              const draw = (): number => Array.from({ length: 12 }, () => random.unit()).reduce((x, y) => x + y, -6);
-              return [name, { data: Float32Array.from({ length: size }, draw), shape: [...shape] }];
+              return [
+                name,
+                {
+                  data: Float32Array.from({ length: size }, (_, k) => inventedValue(card, k, random)),
+                  shape: [...shape],
+                },
+              ];
             }),
           );
           const [ya, yb] = [await a.run(feeds), await b.run(feeds)];
@@ -60,7 +66,9 @@ export async function outputDrift(original: string, copy: string): Promise<Outpu
   }
 }
 
-async function floatInputs(file: string): Promise<ReadonlyMap<string, readonly number[]> | null> {
+async function floatInputs(
+  file: string,
+): Promise<{ shapes: ReadonlyMap<string, readonly number[]>; card: ModelCard | null } | null> {
   const model = await openModel(file);
   try {
     const { graph } = model;
@@ -72,13 +80,28 @@ async function floatInputs(file: string): Promise<ReadonlyMap<string, readonly n
       if (dtype !== 'F32' || sizes === undefined || sizes.reduce((all, size) => all * size, 1) > MAX_INPUT) return null;
       out.set(name, sizes);
     }
-    return out.size === 0 ? null : out;
+    return out.size === 0 ? null : { shapes: out, card: readCard(model.metadata, file) };
   } finally {
     await model.close();
   }
 }
 
-function measure(pairs: readonly (readonly [Float64Array, Float64Array])[]): OutputDrift {
+/** Value k of an invented input: as its column was in training, where the model says so. */
+function inventedValue(card: ModelCard | null, k: number, random: RandomStream): number {
+  // Sum of twelve uniforms less six: close enough to normal for an input, and no engine's logarithm.
+  const normal = Array.from({ length: 12 }, () => random.unit()).reduce((x, y) => x + y, -6);
+  if (card === null) return normal;
+  const column = card.columns[Math.floor(k / (card.window?.length ?? 1)) % card.columns.length]!;
+  if (column.kind === 'category') return random.below(Math.max(1, column.categories.length));
+  return column.mean + column.scale * normal;
+}
+
+const isFinitePair = ([a, b]: readonly [Float64Array, Float64Array]): boolean =>
+  [a, b].every((values) => values.every((value) => Number.isFinite(value)));
+
+function measure(all: readonly (readonly [Float64Array, Float64Array])[]): OutputDrift | null {
+  const pairs = all.filter(isFinitePair);
+  if (pairs.length === 0) return null;
   let most = 0;
   let size = 0;
   let squares = 0;
@@ -97,7 +120,7 @@ function measure(pairs: readonly (readonly [Float64Array, Float64Array])[]): Out
     if (a.indexOf(Math.max(...a)) === b.indexOf(Math.max(...b))) same++;
   }
   return {
-    inputs: INPUTS,
+    inputs: Math.round((INPUTS * pairs.length) / all.length),
     largest: size === 0 ? 0 : most / size,
     rms: energy === 0 ? 0 : Math.sqrt(squares / energy),
     sameClass: classes === 0 ? null : same / classes,
