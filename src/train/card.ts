@@ -9,9 +9,10 @@ export type Column =
 
 /** Features added to the standardised numeric columns. Indices count the numeric columns, then the logarithms. */
 export interface Derived {
-  /** (log(max(x, 0) + shift) − mean) / scale of the raw column. */
+  /** (log(max(x, least) + shift) − mean) / scale of the raw column; `least` as seen in training, so that 0 has a logarithm too. */
   readonly logs: readonly {
     readonly column: number;
+    readonly least: number;
     readonly shift: number;
     readonly mean: number;
     readonly scale: number;
@@ -99,7 +100,7 @@ function isCard(value: unknown): value is ModelCard {
     Array.isArray(card.net?.input) &&
     card.net.input.every(isNumber) &&
     listOf(card.net.layers, isLayer) &&
-    listOf(card.derived?.logs, (one) => all(one, ['column', 'shift', 'mean', 'scale'])) &&
+    listOf(card.derived?.logs, (one) => all(one, ['column', 'least', 'shift', 'mean', 'scale'])) &&
     listOf(card.derived?.pairs, (one) => all(one, ['a', 'b', 'sign', 'scale'])) &&
     nullOr(card.output, (one) => all(one, ['mean', 'scale'])) &&
     nullOr(card.window, (one: Record<string, unknown>) => isText(one.unit) && isText(one.time) && isNumber(one.length))

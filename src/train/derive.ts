@@ -35,7 +35,7 @@ export function deriveFeatures(columns: readonly Column[], raw: Float32Array, ro
     const standard = standardise(logarithms, moments);
     if (Math.abs(correlation(standard, base[which]!)) > SAME) return [];
     base.push(standard);
-    return [{ column: which, shift, ...moments }];
+    return [{ column: which, least, shift, ...moments }];
   });
   const pairs: { a: number; b: number; sign: number; scale: number }[] = [];
   for (let a = 0; a < base.length; a++) {

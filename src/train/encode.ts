@@ -33,9 +33,9 @@ export function encodeRows(
       const value = raw[row * columns + index]!;
       out[at++] = Number.isNaN(value) ? 0 : (value - mean) / scale;
     }
-    for (const { column, shift, mean, scale } of logs) {
+    for (const { column, least, shift, mean, scale } of logs) {
       const value = raw[row * columns + numbers[column]!.index]!;
-      out[at++] = Number.isNaN(value) ? 0 : (Math.log(Math.max(value, 0) + shift) - mean) / scale;
+      out[at++] = Number.isNaN(value) ? 0 : (Math.log(Math.max(value, least) + shift) - mean) / scale;
     }
     for (const { a, b, sign, scale } of pairs) out[at++] = (out[start + a]! + sign * out[start + b]!) * scale;
     for (const [index, column] of card.columns.entries()) {

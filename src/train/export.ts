@@ -110,8 +110,12 @@ function emitLogs(g: GraphBuilder, card: ModelCard, raw: string): string {
   const { logs } = card.derived;
   const row = (values: readonly number[], name: string): string => g.floats(values, [1, values.length], name);
   const chosen = g.node('Gather', [raw, g.integers(logs.map(({ column }) => column))], { axis: { int: 1 } });
+  const least = row(
+    logs.map((one) => one.least),
+    'log_least',
+  );
   const shifts = logs.map(({ shift }) => shift);
-  const shifted = g.node('Add', [g.node('Relu', [chosen]), row(shifts, 'log_shift')]);
+  const shifted = g.node('Add', [g.node('Max', [chosen, least]), row(shifts, 'log_shift')]);
   const logarithm = g.node('Log', [shifted]);
   const mean = row(
     logs.map((one) => one.mean),

@@ -266,3 +266,24 @@ test('tasks that cannot be are refused by name', async () => {
   ];
   for (const [settings, code] of refused) await assert.rejects(trainModel(settings), { code });
 });
+
+test('a reading beyond the training data, such as an idle machine, gets a number for an answer', async () => {
+  const trained = await trainModel({
+    table: fleet,
+    sha256: 'f'.repeat(64),
+    task: 'classify',
+    target: 'failure',
+    seed: 3,
+    hidden: [8],
+    epochs: 2,
+  });
+  assert.ok(trained.card.derived.logs.some(({ least, shift }) => least > 0 && shift === 0));
+  const idle = [
+    ['L', 300, 310, 1500, 0, 100, 0],
+    ['L', 300, 310, 0, 0, 0, 0],
+    ['L', 300, 310, -5, -1, -1, 0],
+    ['L', 300, 310, 1500, 3, 100, 0],
+  ];
+  const { rows } = await predictTable(trained.model, tableFromRows('idle', FLEET_HEADER, idle));
+  for (const row of rows) assert.ok(Number.isFinite(row[2]) && Number.isFinite(row[3]), JSON.stringify(row));
+});
