@@ -11,7 +11,7 @@ import {
   type PlanTensor,
   type WeightTable,
 } from '../align/index.js';
-import { eachMarkedRow, groupOrders, type OpenedKeys, type ReleasePlan } from '../mark/index.js';
+import { checkPlan, eachMarkedRow, groupOrders, type OpenedKeys, type ReleasePlan } from '../mark/index.js';
 import { cappedByEntropy, log10NormalTail, log10PooledHits } from '../stats/index.js';
 import { direction } from './direction.js';
 import type { EvidenceLine } from './types.js';
@@ -183,6 +183,7 @@ export function exactLines(
   multiplicity: Multiplicity,
   assumption: string,
 ): readonly [EvidenceLine, EvidenceLine] {
+  checkPlan(input.plan);
   const order = orderTest(input);
   const mark = markTest(input);
   const corrected = (log10p: number): number => cappedByEntropy(Math.min(0, log10p + Math.log10(multiplicity.factor)));

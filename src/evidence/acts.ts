@@ -1,6 +1,13 @@
 /** Time and the order of acts: stamps over what the log extends, and commitment, stamp, beacon and release in that order. */
 import { evidenceError, fromBase64, fromUtf8, sha256, utf8 } from '../base/index.js';
-import { parseCheckpoint, verifyBeacon, verifyConsistency, verifyNote, verifyTimestamp } from '../ledger/index.js';
+import {
+  parseCheckpoint,
+  roundAfter,
+  verifyBeacon,
+  verifyConsistency,
+  verifyNote,
+  verifyTimestamp,
+} from '../ledger/index.js';
 import {
   type CommitmentFact,
   commitmentsOf,
@@ -123,6 +130,8 @@ function checkBeacon(
   const round = verifyBeacon({ round: beacon.round, signature: beacon.signature }, chain, release.release);
   const expected = drandRecord({ ...round, first: beacon.round }, beacon.stamped);
   if (expected.value !== beacon.value) return wrong('a release is bound to another value than its beacon round gives');
+  if (first !== null && beacon.choices < beacon.round - roundAfter(first.time, chain) + 1)
+    return wrong('the owner could have waited for more beacon rounds than were corrected for');
   if (beacon.stamped && (first === null || round.time <= first.time))
     return wrong('the beacon round was published before the commitment was stamped');
   return `bound to beacon round ${beacon.round} of ${round.time.toISOString()}`;
@@ -143,7 +152,9 @@ export function countChances(
     });
   if (!whole) return { whole, says: `${claimed} are the owner’s count: the whole log is not shown` };
   const before = statements.filter((one) => one.index < check.statement.index);
-  const commitments = before.filter((one) => one.kind === 'release-commitment').length;
+  const open = releasesOf(before).filter((one) => typeof one.release === 'string');
+  const extra = open.reduce((sum, one) => sum + one.beacon.choices - 1, 0);
+  const commitments = before.filter((one) => one.kind === 'release-commitment').length + extra;
   const looks = before.filter((one) => one.kind === 'check').length + 1;
   if (check.chances < commitments || check.look !== looks) {
     throw evidenceError('BUNDLE_MULTIPLICITY', 'the log holds more releases or looks than were corrected for', {

@@ -97,7 +97,7 @@ test('without a trust file a bundle is consistent, no more; with one it is verif
   const alone = await verifyBundle(at('expert'));
   assert.equal(alone.result, 'consistent', JSON.stringify(alone.error));
   assert.match(alone.says, /identity and time self-asserted/);
-  const trusted = await verifyBundle(at('expert'), trust);
+  const trusted = await verifyBundle(at('expert'), trust, { suspect: at('Harbour Works.onnx') });
   assert.equal(trusted.result, 'verified', JSON.stringify(trusted.error));
   const time = authority === null ? 'unknown' : 'holds';
   assert.deepEqual(outcomes(trusted.steps), {
@@ -108,6 +108,7 @@ test('without a trust file a bundle is consistent, no more; with one it is verif
     'order of acts': authority === null ? 'unknown' : 'holds',
     multiplicity: 'holds',
     numbers: 'holds',
+    suspect: 'holds',
     report: 'holds',
   });
   assert.deepEqual(
@@ -237,6 +238,12 @@ test('a report that says something else than the bundle holds is refused', async
   const change = (file: string): void =>
     writeFileSync(file, readFileSync(file, 'utf8').replaceAll('Harbour Works', 'Northmill'));
   assert.equal((await verifyBundle(await forged(change, bundlePaths.report), trust)).error?.code, 'BUNDLE_REPORT');
+});
+
+test('the opened rows are tied to the examined file, and to no other', async () => {
+  assert.equal(outcomes((await verifyBundle(at('expert'), trust)).steps).suspect, 'unknown');
+  const other = await verifyBundle(at('expert'), trust, { suspect: at('Northmill.onnx') });
+  assert.equal(other.error?.code, 'SUSPECT_OTHER_FILE');
 });
 
 test('sha256sum and openssl alone accept the bundle, and refuse a changed one', {

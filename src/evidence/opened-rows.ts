@@ -1,7 +1,14 @@
 /** Rows of a committed model, opened with their salts and proofs: what an expert bundle shows of a model, and nothing more. */
 import type { Loadable, LoadableTensor, TestPlan } from '../align/index.js';
-import { evidenceError, fromBase64, type Json, toBase64 } from '../base/index.js';
-import { type CommitmentTree, checkRow, foldName, type ModelCommitment, openRow } from '../mark/index.js';
+import { evidenceError, fromBase64, toBase64 } from '../base/index.js';
+import {
+  type CommitmentTree,
+  type CommittableTensor,
+  checkRow,
+  foldName,
+  type ModelCommitment,
+  openRow,
+} from '../mark/index.js';
 
 /** One tensor, whole. */
 export interface OpenedTensor {
@@ -107,4 +114,15 @@ export function checkedModel(
   return { tensors, foldFactors: async (tensor) => values.get(foldName(tensor)) ?? null };
 }
 
-export const openedJson = (opened: OpenedModel): Json => opened as unknown as Json;
+/**
+ * True when the opened tensors are those of a file, value for value.
+ * @param parts of the file, as they are committed
+ */
+export async function sameValues(opened: OpenedModel, parts: readonly CommittableTensor[]): Promise<boolean> {
+  const byName = new Map(parts.map((part) => [part.name, part]));
+  for (const { tensor, values } of opened.tensors) {
+    const part = byName.get(tensor);
+    if (part === undefined || encode(await part.rows(0, part.shape[0] ?? 1)) !== values) return false;
+  }
+  return true;
+}

@@ -2,9 +2,23 @@
  * Recomputes the exact lines of an expert bundle from what was committed and opened, in plain float64 with a fixed order
  * of summation, without onnxruntime: every number of the claim is made again, none is believed (docs/theory.md §12).
  */
-import { type AlignmentStep, checkAlignment, loadTable, type TestPlan } from '../align/index.js';
+import {
+  type Alignment,
+  type AlignmentStep,
+  alignTables,
+  checkAlignment,
+  loadTable,
+  type TestPlan,
+} from '../align/index.js';
 import { evidenceError, fromHex } from '../base/index.js';
-import { commonTables, type EvidenceLine, type ExactInput, exactLines, type Multiplicity } from '../detect/index.js';
+import {
+  ALIGNMENT_SEED,
+  commonTables,
+  type EvidenceLine,
+  type ExactInput,
+  exactLines,
+  type Multiplicity,
+} from '../detect/index.js';
 import { type CommitmentFact, checkSeed, type ModelCommitment, planDigest, type ReleaseFact } from '../mark/index.js';
 import type { AlignmentFile, Expert } from './bundle.js';
 import { checkedModel } from './opened-rows.js';
@@ -53,6 +67,7 @@ export async function recompute(
   };
   const tables = commonTables(await loadTable(original, part), await loadTable(theirs, part, nameOf));
   const alignment = checkAlignment(plan.test, tables.reference, tables.suspect, stepsOf(expert.alignment));
+  requireOurs(alignment, alignTables(plan.test, tables.reference, tables.suspect, ALIGNMENT_SEED));
   const input: ExactInput = {
     plan,
     ...tables,
@@ -67,6 +82,22 @@ export async function recompute(
   const lines = exactLines(input, multiplicity, release.assumption);
   compare(lines, expert.claims.lines);
   return { lines, input };
+}
+
+/**
+ * Where units are alike several assignments are optimal, and whoever knows the key could take the one that scores: only
+ * the one that the fixed seed gives counts.
+ */
+export function requireOurs(claimed: Alignment, own: Alignment): void {
+  const other = claimed.steps.find((step, i) => step.assignment.join() !== own.steps[i]?.assignment.join());
+  if (other === undefined) return;
+  throw evidenceError(
+    'ALIGNMENT_CHOSEN',
+    'an assignment is one of several optima, and not the one that the fixed seed gives',
+    {
+      where: `pass ${other.pass}, group ${other.group}`,
+    },
+  );
 }
 
 /** The owner may not choose which tensors of the original count: all of the plan's are opened. */

@@ -25,6 +25,7 @@ import { type GroupPoints, unitPoints } from './points.js';
 import { recipeScript, recipeText } from './recipe.js';
 import { recompute } from './recompute.js';
 import { REPORT_VERSION, reportHtml } from './report.js';
+import { checkSuspectFile } from './suspect-file.js';
 import type { Trust } from './trust.js';
 
 export interface VerifyStep {
@@ -46,8 +47,17 @@ export interface VerifyReport {
   readonly error: { readonly code: string; readonly message: string; readonly where?: string } | null;
 }
 
+export interface VerifyOptions {
+  /** The examined file: ties the opened rows to it. */
+  readonly suspect?: string;
+}
+
 /** @throws `BUNDLE_NOT_ONE` where there is no bundle; what a failing disk throws. All else is a report. */
-export async function verifyBundle(dir: string, trust: Trust | null = null): Promise<VerifyReport> {
+export async function verifyBundle(
+  dir: string,
+  trust: Trust | null = null,
+  { suspect }: VerifyOptions = {},
+): Promise<VerifyReport> {
   const steps: VerifyStep[] = [];
   let about: BundleAbout | null = null;
   let lines: readonly EvidenceLine[] = [];
@@ -106,6 +116,16 @@ export async function verifyBundle(dir: string, trust: Trust | null = null): Pro
       lines = recomputed.lines;
       claims = recomputed.claims;
       plots = recomputed.plots;
+      if (suspect !== undefined) {
+        running = 'suspect';
+        await checkSuspectFile(suspect, recomputed.suspect, recomputed.check);
+        holds('suspect', 'the opened rows are those of the file given, whose SHA-256 the check states');
+      } else {
+        unknown(
+          'suspect',
+          'that the opened rows are those of the examined file is the owner’s word: give the file with --suspect',
+        );
+      }
       numbers = 'recomputed';
       holds('numbers', lines.map((line) => `${line.test}: log10 p ${line.log10p.toFixed(2)} recomputed`).join('; '));
     } else if (check !== null) {
@@ -180,6 +200,8 @@ interface RecomputedNumbers {
   readonly lines: readonly EvidenceLine[];
   readonly claims: Claims;
   readonly plots: readonly GroupPoints[];
+  readonly suspect: Expert['suspect'];
+  readonly check: CheckFact;
 }
 
 async function recomputeNumbers(
@@ -219,5 +241,7 @@ async function recomputeNumbers(
     lines,
     claims: { ...expert.claims, ...multiplicity, lines },
     plots: await unitPoints({ expert, commitment, release }),
+    suspect: expert.suspect,
+    check,
   };
 }

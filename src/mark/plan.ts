@@ -4,7 +4,7 @@
  */
 
 import { type PlanTensor, planGroups, type TestPlan } from '../align/index.js';
-import { canonicalBytes, inputError, type Json, sha256Hex } from '../base/index.js';
+import { canonicalBytes, evidenceError, inputError, type Json, sha256Hex } from '../base/index.js';
 import type { CanonicalModel, CanonicalTensor, Segment, UnitGroup } from '../structure/index.js';
 
 /** Strength in standard deviations of each tensor: outputs of an 8-64-64-2 net move by 3 % (rms), and z still grows with √N at int8 and int4. */
@@ -53,6 +53,29 @@ export const rowBatch = (row: number, batches: number): number => row % batches;
 
 export const batchRows = (rows: number, batch: number, batches: number): readonly number[] =>
   Array.from({ length: Math.max(0, Math.ceil((rows - batch) / batches)) }, (_, k) => batch + k * batches);
+
+/**
+ * Refuses a plan in which a group or a marked tensor stands twice: its hits, or its chips, would count twice, and no
+ * bound of docs/theory.md §2, §3, §7 would hold. The owner makes the plan, so whoever tests or verifies checks it.
+ * @throws `MARK_PLAN_REPEATS`
+ */
+export function checkPlan({ groups, marked, test }: ReleasePlan): void {
+  const lists = {
+    'moved groups': groups.map((group) => group.id),
+    'tested groups': test.groups.map((group) => group.id),
+    'planned tensors': test.tensors.map((tensor) => tensor.name),
+    'marked tensors': marked.map((one) => one.tensor),
+  };
+  for (const [where, names] of Object.entries(lists)) {
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    if (twice !== undefined) {
+      throw evidenceError('MARK_PLAN_REPEATS', 'a test plan names the same thing twice, so it would count twice', {
+        got: twice,
+        where,
+      });
+    }
+  }
+}
 
 export const planDigest = (plan: ReleasePlan): string => sha256Hex(canonicalBytes(plan as unknown as Json));
 

@@ -123,11 +123,14 @@ export async function journey(folder: string, clock: Clock, tell: Narrator): Pro
     `bundle/: ${proved.statements} statements with their proofs, the tested rows, one opened batch of keys, report.html. public-bundle/: the same without rows and keys.`,
   );
 
-  tell.step('The expert verifies, offline, without the room', 'muniment verify bundle --trust trust.json');
+  tell.step(
+    'The expert verifies, offline, without the room',
+    'muniment verify bundle --trust trust.json --suspect suspect.onnx',
+  );
   const trust = await writeTrust(room, at('trust.json'));
   const alone = await verifyBundle(at('bundle'));
   tell.say(`Without a trust file: ${alone.says}`);
-  const trusted = await verifyBundle(at('bundle'), trust);
+  const trusted = await verifyBundle(at('bundle'), trust, { suspect: at('suspect.onnx') });
   tell.say(`With the maker’s key, had another way: ${trusted.says}`);
   for (const line of trusted.lines)
     tell.say(`${line.test}, recomputed from the rows: log10 p ${line.log10p.toFixed(2)}`);
