@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -62,8 +62,56 @@ test('a wrong passphrase is told from a damaged vault', async () => {
   await make(dir);
   await assert.rejects(openRoom(dir, { unlock: { passphrase: 'wrong' } }), { code: 'VAULT_WRONG_KEY' });
   await assert.rejects(openRoom(dir, { unlock: {} }), { code: 'VAULT_LOCKED' });
-  writeFileSync(path.join(dir, 'vault', 'key.json'), '{}');
+  await assert.rejects(openRoom(dir, { unlock: { passphrase: '' } }), { code: 'VAULT_LOCKED', kind: 'environment' });
+  const file = path.join(dir, 'vault', 'key.json');
+  const sound = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  for (const text of [
+    '',
+    '{}',
+    'null',
+    '[]',
+    ...[
+      { version: 2 },
+      { kdf: 'pbkdf2' },
+      { N: 2 ** 19 },
+      { N: 1000 },
+      { N: '1024' },
+      { r: 1024 },
+      { p: 1e9 },
+      { salt: '' },
+      { salt: 7 },
+      { key: '' },
+      { key: 'AAAA' },
+      { key: null },
+    ].map((change) => JSON.stringify({ ...sound, ...change })),
+  ]) {
+    writeFileSync(file, text);
+    await assert.rejects(openRoom(dir, { unlock: secret }), { code: 'VAULT_DAMAGED', kind: 'input' }, text);
+  }
+  rmSync(file);
   await assert.rejects(openRoom(dir, { unlock: secret }), { code: 'VAULT_DAMAGED' });
+});
+
+test('settings that are not understood are refused, by name', async () => {
+  const dir = here();
+  const { config } = await make(dir);
+  const file = path.join(dir, 'config.json');
+  for (const text of [
+    '',
+    'null',
+    '[]',
+    '{}',
+    JSON.stringify({ ...config, version: 2 }),
+    JSON.stringify({ ...config, owner: 7 }),
+    JSON.stringify({ ...config, tsa: [null] }),
+    JSON.stringify({ ...config, tsa: [{ url: 'http://127.0.0.1:9/' }] }),
+    JSON.stringify({ ...config, owner: 'x'.repeat(2 ** 20) }),
+  ]) {
+    writeFileSync(file, text);
+    await assert.rejects(openRoom(dir), { code: 'ROOM_CONFIG', kind: 'input' }, text.slice(0, 80));
+  }
+  rmSync(file);
+  await assert.rejects(openRoom(dir), { code: 'ROOM_NOT_FOUND', kind: 'usage' });
 });
 
 test('vault items are read back from anywhere; nothing of them or their names lies in clear', async () => {
@@ -127,11 +175,14 @@ test('the passphrase changes without touching the items; a key file works as wel
   writeFileSync(keyFile, Buffer.alloc(32, 9));
   const vault = await createVault(dir, secret, COST);
   await vault.put('item', utf8('kept'));
-  await changeUnlock(dir, secret, { keyFile });
+  await changeUnlock(dir, secret, { keyFile }, COST);
   await assert.rejects(openVault(dir, secret), { code: 'VAULT_WRONG_KEY' });
   assert.deepEqual(await (await openVault(dir, { keyFile })).get('item'), utf8('kept'));
   writeFileSync(keyFile, 'short');
   await assert.rejects(openVault(dir, { keyFile }), { code: 'VAULT_KEY_FILE' });
+  rmSync(keyFile);
+  await assert.rejects(openVault(dir, { keyFile }), { code: 'VAULT_KEY_FILE', kind: 'environment' });
+  await assert.rejects(openVault(dir, { keyFile, ...secret }), { code: 'VAULT_UNLOCK', kind: 'usage' });
 });
 
 test('stamps are checked, kept and logged; an authority that fails is reported', {

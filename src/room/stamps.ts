@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
   fromUtf8,
+  inputError,
   type Json,
   type MunimentError,
   parseStrictJson,
@@ -42,6 +43,7 @@ export interface Stamp {
 
 export interface StampOutcome {
   readonly stamps: readonly Stamp[];
+  /** `url`: who was asked, or the file of a stamp that waits and cannot be logged. */
   readonly failures: readonly { readonly url: string; readonly error: MunimentError }[];
 }
 
@@ -93,8 +95,9 @@ export async function stampCheckpoint(
     ]);
     stamps.push(answer.stamp);
   }
-  await logPending(dir, ledger, authorities, disk, new Set(stamps.map(({ token }) => token)));
-  return { stamps, failures };
+  const unlogged = await logPending(dir, ledger, authorities, disk, new Set(stamps.map(({ token }) => token)));
+  const isLogged = ({ token }: Stamp): boolean => !unlogged.some(({ url }) => url === pendingFile(dir, token));
+  return { stamps: stamps.filter(isLogged), failures: [...failures, ...unlogged] };
 }
 
 function stampOf(response: Uint8Array, note: string, authority: Authority, nonce?: Uint8Array): Stamp {
@@ -110,31 +113,39 @@ function stampOf(response: Uint8Array, note: string, authority: Authority, nonce
   };
 }
 
-/** Logs every token that waits for it, under the lock: another process may be logging the same ones. @param fresh tokens of this call */
+/**
+ * Logs every token that waits for it, under the lock: another process may be logging the same ones.
+ * @param fresh tokens of this call
+ * @returns those that cannot be logged: damaged, or of an authority that the room no longer names; they stay where they are
+ */
 async function logPending(
   dir: string,
   ledger: Ledger,
   authorities: readonly Authority[],
   disk: Disk,
   fresh: ReadonlySet<string>,
-): Promise<void> {
+): Promise<StampOutcome['failures']> {
   const waiting = async (): Promise<string[]> =>
     (await disk.list(path.join(dir, 'stamps'))).flatMap((name) => PENDING.exec(name)?.[1] ?? []);
-  if ((await waiting()).length === 0) return;
-  await ledger.exclusively(async (append) => {
+  if ((await waiting()).length === 0) return [];
+  return ledger.exclusively(async (append) => {
     const tokens = await waiting();
     // A process that was killed after logging and before tidying up leaves a logged token waiting.
     const logged = tokens.some((token) => !fresh.has(token)) ? await loggedTokens(ledger) : new Set<string>();
     const statements: StatementInput[] = [];
     const settled: string[] = [];
+    const failures: { url: string; error: MunimentError }[] = [];
     for (const token of tokens) {
-      const statement = logged.has(token) ? null : await statementOf(dir, token, authorities);
-      if (statement === 'unknown') continue;
-      if (statement !== null) statements.push(statement);
-      settled.push(token);
+      try {
+        if (!logged.has(token)) statements.push(await statementOf(dir, token, authorities));
+        settled.push(token);
+      } catch (error) {
+        failures.push({ url: pendingFile(dir, token), error: toMunimentError(error) });
+      }
     }
     if (statements.length > 0) await append(statements);
     for (const token of settled) await disk.remove(pendingFile(dir, token));
+    return failures;
   });
 }
 
@@ -145,17 +156,22 @@ async function loggedTokens(ledger: Ledger): Promise<ReadonlySet<string>> {
   return tokens;
 }
 
-/** `unknown` where the room no longer names the authority: the token stays, and waits. */
-async function statementOf(
-  dir: string,
-  token: string,
-  authorities: readonly Authority[],
-): Promise<StatementInput | 'unknown'> {
+/** @throws `STAMP_AUTHORITY`, `STAMP_DAMAGED`, and what `verifyTimestamp` throws */
+async function statementOf(dir: string, token: string, authorities: readonly Authority[]): Promise<StatementInput> {
   const where = pendingFile(dir, token);
-  const pending = parseStrictJson(fromUtf8(await readFile(where), where), where) as unknown as Pending;
+  const pending = parseStrictJson(fromUtf8(await readFile(where), where), where) as unknown as Partial<Pending> | null;
+  if (typeof pending?.url !== 'string' || typeof pending.checkpoint !== 'string')
+    throw inputError('STAMP_DAMAGED', 'what a waiting stamp is over cannot be read', { where });
   const authority = authorities.find(({ url }) => url === pending.url);
-  if (authority === undefined) return 'unknown';
+  if (authority === undefined)
+    throw inputError('STAMP_AUTHORITY', 'a stamp waits to be logged, of an authority that this room no longer names', {
+      got: pending.url,
+      where,
+      todo: 'name the authority again in config.json, or remove this file',
+    });
   const response = Uint8Array.from(await readFile(stampFile(dir, token)));
+  const stamp = stampOf(response, pending.checkpoint, authority);
+  if (stamp.token !== token) throw inputError('STAMP_DAMAGED', 'a kept stamp is not the one its name says', { where });
   return {
     kind: 'timestamp',
     subjects: [
@@ -163,7 +179,7 @@ async function statementOf(
       { name: 'token', sha256: token },
     ],
     predicate: {
-      ...stampOf(response, pending.checkpoint, authority),
+      ...stamp,
       url: authority.url,
       checkpoint: pending.checkpoint,
     },

@@ -127,7 +127,7 @@ async function readWrapped(where: string): Promise<{ cost: number; salt: Uint8Ar
   } catch (cause) {
     throw damaged(cause);
   }
-  const cost = Number(value.N);
+  const cost = typeof value.N === 'number' ? value.N : 0;
   const sound =
     value.version === 1 &&
     value.kdf === 'scrypt' &&
