@@ -28,7 +28,7 @@ const MODELS = [
 ];
 
 /** Sizes for the axes that a graph leaves open: Silero takes 512 samples, the OCR models images of 48 × 192 or 64 × 64. */
-function feedsOf(model: Model, file: string, rate: number): Record<string, Feed> {
+function feedsOf(model: Model, file: string, { rate, size }: Variant): Record<string, Feed> {
   const random = seededRandom(7, file);
   const open = file.includes('silero')
     ? [1, rate === 8000 ? 256 : 512]
@@ -51,10 +51,22 @@ function feedsOf(model: Model, file: string, rate: number): Record<string, Feed>
         const n = shape.reduce((all, size) => all * size, 1);
         if (input.dtype === 'I64')
           return [input.name, { data: BigInt64Array.from({ length: n }, () => BigInt(rate)), shape }];
-        const noise = Float32Array.from({ length: n }, () => 2 * random.unit() - 1);
+        const noise = Float32Array.from({ length: n }, () => size * (2 * random.unit() - 1));
         return [input.name, { data: file.includes('det') ? withBars(noise) : noise, shape }];
       }),
   );
+}
+
+interface Variant {
+  readonly rate: number;
+  readonly size: number;
+}
+
+/** Both branches that Silero chooses by its sampling rate; the wake words' sigmoids saturate on noise of one size or another. */
+function variantsOf(file: string): readonly Variant[] {
+  if (file.includes('silero')) return [8000, 16000].map((rate) => ({ rate, size: 1 }));
+  if (/openwakeword.*_v0/.test(file)) return [1, 5, 20].map((size) => ({ rate: 16000, size }));
+  return [{ rate: 16000, size: 1 }];
 }
 
 /** Bars like letters in an image of 64 × 64: on noise alone the detector's sigmoid rounds to a few multiples of 2^−24. */
@@ -65,13 +77,13 @@ const withBars = (noise: Float32Array): Float32Array =>
     return 0.1 * value + (dark ? -2 : 2);
   });
 
-/** Largest change of any output, relative to the largest output, over every branch that the sampling rate chooses. */
+/** Largest change of any output, relative to the largest output, over every variant of the input. */
 async function difference(folder: string, file: string, model: Model, changes: ReadonlyMap<string, Float64Array>) {
   const copy = path.join(folder, 'copy.onnx');
   await writeModel(model, changes, copy);
   let relative = 0;
-  for (const rate of file.includes('silero') ? [8000, 16000] : [16000]) {
-    const feeds = feedsOf(model, file, rate);
+  for (const variant of variantsOf(file)) {
+    const feeds = feedsOf(model, file, variant);
     const before = await runModel(`node_modules/${file}`, feeds);
     const after = await runModel(copy, feeds);
     let [worst, most] = [0, 0];
