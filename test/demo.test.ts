@@ -17,15 +17,29 @@ test('the demo names the copy, clears the competitor and proves it', async () =>
       competitor: { verdict: string };
       verified: Record<string, string>;
       parameters: number;
+      releases: { agreement: number }[];
+      f1: Record<string, number>;
+      recomputed: { test: string; log10p: number }[];
+      seconds: number;
     };
     assert.deepEqual(
       [story.thief.verdict, story.thief.recipient, story.thief.kind],
       ['related', 'Harbour Works', 'exact'],
     );
-    assert.ok(story.thief.log10p <= -6 && story.parameters >= 5000);
+    assert.ok(story.thief.log10p <= -12 && story.parameters >= 5000, `log10 p ${story.thief.log10p}`);
+    assert.ok(story.releases.every(({ agreement }) => agreement > 0.9 && agreement <= 1));
+    // The copy is worth something: always saying "no failure" has F1 0.
+    assert.ok(story.f1.suspect! > 0.2 && story.f1.original! > 0.5, JSON.stringify(story.f1));
+    assert.ok(story.recomputed.some(({ test, log10p }) => test === 'mark' && log10p < -4));
     assert.ok(story.thief.tweaks.includes('permuted') && story.thief.tweaks.includes('quantised'));
     assert.notEqual(story.competitor.verdict, 'related');
-    assert.deepEqual(story.verified, { alone: 'consistent', trusted: 'verified', tampered: 'bad' });
+    assert.deepEqual(story.verified, {
+      publicAlone: 'consistent',
+      publicTrusted: 'verified',
+      alone: 'consistent',
+      trusted: 'verified',
+      tampered: 'bad',
+    });
     assert.match(stderr, /demo’s clock, not evidence/);
     // A second run replaces the first; a folder of someone else's is left alone.
     await writeFile(path.join(folder, 'mine.txt'), 'x');

@@ -33,7 +33,9 @@ computed now and left in the folder. The people are invented; the times are the 
     const right =
       result.thief.verdict === 'related' &&
       result.thief.recipient === 'Harbour Works' &&
-      result.competitor.verdict !== 'related';
+      result.competitor.verdict !== 'related' &&
+      result.verified.trusted === 'verified' &&
+      result.verified.tampered === 'bad';
     const text = [
       '',
       `${right ? 'As it should be' : 'NOT as it should be'}: suspect.onnx depends on the copy for ${result.thief.recipient ?? 'nobody'} (log10 p ${result.thief.log10p?.toFixed(1) ?? '–'}); competitor.onnx: ${result.competitor.verdict}.`,

@@ -3,10 +3,19 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Progress } from '../../base/index.js';
 import { FLEET_HEADER, fleetRows, simulateFleet, toCsv } from '../../plant/index.js';
-import { type LabelledArrays, type ModelCard, readTable, type Trained, trainModel } from '../../train/index.js';
+import {
+  binaryQuality,
+  type LabelledArrays,
+  type ModelCard,
+  outputsOf,
+  readNet,
+  readTable,
+  type Trained,
+  trainModel,
+} from '../../train/index.js';
 
 /** Enough for the classifier to be worth copying, few enough for a demo. */
-export const OPERATIONS = 3000;
+export const OPERATIONS = 6000;
 
 export async function writeFleet(folder: string, seed: number): Promise<{ file: string; failures: number }> {
   const file = path.join(folder, 'fleet.csv');
@@ -34,4 +43,29 @@ export function readingsFor(card: ModelCard, seed: number, rows: number): Labell
     });
   });
   return { inputs, targets: cells.map((row) => card.classes.indexOf(String(row[target]))) };
+}
+
+export interface Answers {
+  /** Of the failures. */
+  readonly f1: number;
+  /** Failure or not, by operation. */
+  readonly said: readonly boolean[];
+}
+
+/** How a model file answers operations that no model was trained on. */
+export async function answersOf(file: string, seed: number, rows: number): Promise<Answers> {
+  const { card } = await readNet(file);
+  const { inputs, targets } = readingsFor(card, seed, rows);
+  const outputs = await outputsOf(file, card, inputs, [rows, card.columns.length]);
+  const failure = card.classes.indexOf('1');
+  const said = Array.from({ length: rows }, (_, row) => {
+    const p = outputs[2 * row + failure]!;
+    return p >= (failure === 1 ? (card.threshold ?? 0.5) : 0.5);
+  });
+  const { f1 } = binaryQuality(
+    said.map(Number),
+    Array.from(targets, (target) => target === failure),
+    0.5,
+  );
+  return { f1, said };
 }
