@@ -234,9 +234,10 @@ function checkCondition(
 ): void {
   for (const fact of factsIn(condition)) if (!facts.has(fact)) refuse(`there is no fact ${fact}`);
   const walk = (one: Condition): void => {
-    if ('all' in one) return one.all.forEach(walk);
-    if ('any' in one) return one.any.forEach(walk);
-    if ('not' in one) return walk(one.not);
+    if ('all' in one || 'any' in one || 'not' in one) {
+      for (const inner of 'all' in one ? one.all : 'any' in one ? one.any : [one.not]) walk(inner);
+      return;
+    }
     const spec = facts.get(one.fact)!;
     if ('in' in one) {
       if (!(one.in in sets)) refuse(`there is no set of countries ${one.in}`);
