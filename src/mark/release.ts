@@ -3,47 +3,30 @@
  * commit the copy. Whatever fails, no copy without its statement is left at the place that was asked for, and the
  * commitment stays and counts; `resumeRelease` takes up where it stopped and gives the same bytes.
  */
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import {
   environmentError,
   fileSource,
-  inputError,
   type Json,
   noProgress,
   type Progress,
   secretBytes,
-  sha256OfSource,
   toHex,
   usageError,
 } from '../base/index.js';
-import { type Model, openModel, writeModel } from '../formats/index.js';
-import { type Asset, collect, digestPaths, openReference, type RecordingRoom, registryOf } from '../record/index.js';
-import { type CanonicalModel, canonicalise } from '../structure/index.js';
-import {
-  assumptionOf,
-  type BeaconRecord,
-  type BeaconSource,
-  beaconJson,
-  drandRecord,
-  noBeacon,
-  type StampFact,
-  timestampRecord,
-} from './beacon.js';
+import { type Model, writeModel } from '../formats/index.js';
+import { collect, digestPaths, type RecordingRoom } from '../record/index.js';
+import type { CanonicalModel } from '../structure/index.js';
+import { assumptionOf, type BeaconRecord, type BeaconSource, beaconJson, type StampFact } from './beacon.js';
 import { committable, releasedValues } from './canonical.js';
 import { commitModel } from './commitment.js';
+import { type CopyPlace, commitCopy, filesIn, moveCopy, placeOf, refuseExisting, refuseTaken } from './copy.js';
 import { checkSeed, type OpenedKeys, seedCommitment } from './keys.js';
+import { findModel, openGraph, openOriginal, vaultOf } from './original.js';
+import { outside } from './outside.js';
 import { type PlanOptions, planDigest, planRelease } from './plan.js';
-import {
-  getSecrets,
-  getStamps,
-  graphName,
-  newSecrets,
-  putSecrets,
-  putStamps,
-  type ReleaseSecrets,
-  type SecretStore,
-} from './secrets.js';
+import { getSecrets, graphName, newSecrets, putSecrets, type ReleaseSecrets, type SecretStore } from './secrets.js';
 import {
   type CommitmentFact,
   commitmentsOf,
@@ -67,7 +50,7 @@ export interface ReleaseRequest extends PlanOptions {
   /** A path to the recorded model, or its name or digest. */
   readonly model: string;
   readonly recipient: string;
-  /** Where the copy goes; must not exist. */
+  /** Where the copy goes; must not exist. A folder for a model in several files (`placeOf`). */
   readonly out: string;
   /** An ONNX file of the same network, for a model without a graph. */
   readonly graph?: string | null;
@@ -88,7 +71,9 @@ export interface Released {
   readonly release: string;
   readonly recipient: string;
   readonly model: { readonly name: string; readonly sha256: string };
+  /** The copy's main file; its parts, where it has some, lie beside it. */
   readonly out: string;
+  /** Of the main file; the statement has every part's. */
   readonly sha256: string;
   readonly groups: number;
   readonly units: number;
@@ -128,6 +113,8 @@ export async function release(
   }
   const { model, canonical, close } = await openOriginal(room, asset, structure, release);
   try {
+    const place = placeOf(request.out, model);
+    await refuseTaken(place);
     const plan = planRelease(canonical, request);
     const secrets = newSecrets(plan.batches);
     const bar = options.progress?.('committing the original') ?? noProgress;
@@ -151,7 +138,7 @@ export async function release(
     ]);
     await options.after?.('committed');
     const commitment = await pendingCommitment(room, release);
-    return await finish(room, commitment, request.out, { model, canonical, secrets }, options);
+    return await finish(room, commitment, place, { model, canonical, secrets }, options);
   } finally {
     await close();
   }
@@ -189,7 +176,9 @@ export async function resumeRelease(
   const { model, canonical, close } = await openOriginal(room, asset, commitment.structure, commitment.release);
   try {
     const before = done.find((one) => one.release === commitment.release) ?? null;
-    return await finish(room, commitment, out, { model, canonical, secrets }, options, before);
+    const place = placeOf(out, model);
+    await refuseTaken(place);
+    return await finish(room, commitment, place, { model, canonical, secrets }, options, before);
   } finally {
     await close();
   }
@@ -204,7 +193,7 @@ interface Original {
 async function finish(
   room: ReleaseRoom,
   commitment: CommitmentFact,
-  out: string,
+  place: CopyPlace,
   { model, canonical, secrets }: Original,
   options: ReleaseOptions,
   before: ReleaseFact | null = null,
@@ -220,15 +209,14 @@ async function finish(
     beacon: beacon.value,
     seeds: new Map(secrets.seeds.map((seed, batch) => [batch, seed])),
   };
-  const folder = path.dirname(path.resolve(out));
-  await mkdir(folder, { recursive: true });
-  const hidden = await mkdtemp(path.join(folder, '.muniment-release-'));
+  await mkdir(place.workshop, { recursive: true });
+  const hidden = await mkdtemp(path.join(place.workshop, '.muniment-release-'));
   try {
-    const draft = path.join(hidden, path.basename(out));
+    const draft = path.join(hidden, place.main);
     await writeModel(model, releasedValues(canonical, plan, keys), draft, options.progress?.('writing the copy'));
     await options.after?.('written');
-    const files = await filesIn(hidden, path.basename(out));
-    const copy = await commitCopy(room, commitment, draft, secrets.copySalt);
+    const files = await filesIn(hidden, place.main);
+    const copy = await readBack(room, commitment, draft, secrets.copySalt);
     await options.after?.('read-back');
     const assumption = assumptionOf(beacon);
     const statement =
@@ -236,16 +224,12 @@ async function finish(
         ? await appendRelease(room, commitment, { files, copy, beacon, stamps, assumption })
         : same(before, files);
     await options.after?.('recorded');
-    for (const file of [...files].reverse()) {
-      const target = path.join(folder, file.name);
-      await mkdir(path.dirname(target), { recursive: true });
-      await rename(path.join(hidden, file.name), target);
-    }
+    await moveCopy(hidden, place, files);
     return {
       release,
       recipient: commitment.recipient,
       model: commitment.model,
-      out,
+      out: path.join(place.folder, place.main),
       sha256: files[0]!.sha256,
       groups: plan.groups.length,
       units: plan.groups.reduce((sum, group) => sum + group.size, 0),
@@ -262,48 +246,6 @@ async function finish(
   } finally {
     await rm(hidden, { recursive: true, force: true });
   }
-}
-
-/** Stamp, then beacon. Stamps once obtained are used again: asking anew would be drawing anew. */
-async function outside(
-  room: ReleaseRoom,
-  commitment: CommitmentFact,
-  options: ReleaseOptions,
-): Promise<{ beacon: BeaconRecord; stamps: readonly StampFact[] }> {
-  const vault = vaultOf(room);
-  let kept = await getStamps(vault, commitment.release);
-  if (kept.stamps.length === 0) {
-    kept = { requested: kept.requested + 1, stamps: [] };
-    await putStamps(vault, commitment.release, kept);
-    kept = { ...kept, stamps: await room.stampFacts(commitment.statement.index) };
-    await putStamps(vault, commitment.release, kept);
-  }
-  await options.after?.('stamped');
-  const { stamps, requested } = kept;
-  const beacon = await bind(commitment, stamps, requested, options.beacon ?? null);
-  await options.after?.('beacon');
-  return { beacon, stamps };
-}
-
-async function bind(
-  commitment: CommitmentFact,
-  stamps: readonly StampFact[],
-  requested: number,
-  source: BeaconSource | null,
-): Promise<BeaconRecord> {
-  if (source === null) return stamps[0] === undefined ? noBeacon : timestampRecord(stamps[0], requested);
-  const times = [commitment.statement.time, ...stamps.map((stamp) => stamp.time)].map((time) => Date.parse(time));
-  // Any stamp proves that the commitment existed by then; the earliest is the sharpest bound.
-  const notBefore = new Date(stamps.length === 0 ? times[0]! : Math.min(...times.slice(1)));
-  const round = await source(notBefore);
-  if (!(round.time > notBefore && round.round >= round.first)) {
-    throw inputError('MARK_BEACON_EARLY', 'this beacon round was known before the commitment was stamped', {
-      expected: `round ${round.first} or later`,
-      got: `round ${round.round} of ${round.time.toISOString()}, stamp of ${notBefore.toISOString()}`,
-      todo: `fetch round ${round.first} and run: muniment release --resume ${commitment.release} --beacon FILE`,
-    });
-  }
-  return drandRecord(round, stamps.length > 0);
 }
 
 interface ReleaseFields {
@@ -343,135 +285,21 @@ function same(before: ReleaseFact, files: ReleaseFact['files']): string {
   return before.statement.sha256;
 }
 
-async function commitCopy(
-  room: ReleaseRoom,
-  commitment: CommitmentFact,
-  file: string,
-  salt: Uint8Array,
-): Promise<ReleaseFact['copy']> {
-  const model = await openModel(file);
-  try {
-    const graph = await openGraph(room, commitment.structure, commitment.release);
-    try {
-      const canonical = await canonicalise(model, structureOptions(commitment.structure, graph));
-      const { root, layout } = await commitModel(await committable(canonical), salt);
-      return { root, layout };
-    } finally {
-      await graph?.close();
-    }
-  } finally {
-    await model.close();
-  }
-}
-
-/** The main file first, then its parts, by path relative to the folder. */
-async function filesIn(folder: string, main: string): Promise<ReleaseFact['files']> {
-  const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join('/'))
-    .sort((a, b) => (a === main ? -1 : b === main ? 1 : a < b ? -1 : 1));
-  return Promise.all(
-    names.map(async (name) => {
-      const source = await fileSource(path.join(folder, name));
-      try {
-        return { name, sha256: await sha256OfSource(source), bytes: source.byteLength };
-      } finally {
-        await source.close();
-      }
-    }),
-  );
-}
-
-async function refuseExisting(out: string): Promise<void> {
-  const there = await stat(out).catch(() => null);
-  if (there !== null) {
-    throw usageError('MARK_OUT_EXISTS', 'there is something at the place of the copy already', {
-      where: out,
-      todo: 'name another --out; nothing is ever overwritten',
-    });
-  }
-}
-
 async function pendingCommitment(room: ReleaseRoom, release: string): Promise<CommitmentFact> {
   const all = commitmentsOf(await collect(room.ledger.statements()));
   return all.find((one) => one.release === release)!;
 }
 
-function vaultOf(room: ReleaseRoom): NonNullable<ReleaseRoom['vault']> {
-  if (room.vault !== null) return room.vault;
-  throw environmentError('VAULT_LOCKED', 'the vault is locked; a release draws its keys there', {
-    expected: 'MUNIMENT_PASSPHRASE or --key-file FILE',
-  });
-}
-
-/** The recorded model meant by a path, a name or a digest, kept in full. */
-export async function findModel(
-  room: RecordingRoom,
-  model: string,
-  progress?: (label: string) => Progress,
-): Promise<Asset> {
-  const registry = registryOf(await collect(room.ledger.statements()));
-  const isFile = (await stat(model).catch(() => null)) !== null;
-  const digest = isFile ? await digestOf(model, progress?.('hashing the model') ?? noProgress) : model;
-  const found = [...registry.byDigest(digest), ...(isFile ? [] : registry.byName(model))].filter(
-    (asset) => asset.kind === 'model',
-  );
-  const asset = found.at(-1);
-  if (asset === undefined) {
-    throw inputError('MARK_MODEL_UNKNOWN', 'this model is not recorded in the room', {
-      where: model,
-      todo: `record it first: muniment record model ${isFile ? model : 'FILE'} --keep full`,
-    });
-  }
-  if (asset.keep !== 'full') {
-    throw inputError('MARK_KEEP_FULL', 'a release needs the whole original in the vault', {
-      expected: '--keep full',
-      got: `--keep ${asset.keep ?? 'none'}`,
-      where: asset.name,
-      todo: `muniment record model ${isFile ? model : 'FILE'} --keep full`,
-    });
-  }
-  return asset;
-}
-
-/** A model's digest covers all its files, shards and external data too. */
-async function digestOf(file: string, progress: Progress): Promise<string> {
-  const model = await openModel(file);
-  const paths = [...new Set(model.sources.map((source) => path.resolve(source.name)))];
-  await model.close();
-  return (await digestPaths(paths, progress)).sha256;
-}
-
-const structureOptions = (structure: StructureSource, graph: Model | null) => ({
-  ...(graph === null ? {} : { graph }),
-  ...(structure.plainStack ? { plainStack: true } : {}),
-});
-
-async function openGraph(room: ReleaseRoom, structure: StructureSource, release: string): Promise<Model | null> {
-  return structure.graph === null ? null : openModel(await vaultOf(room).openFile(graphName(release)));
-}
-
-/** The unmarked original from the vault, laid out as it was committed. */
-export async function openOriginal(
+async function readBack(
   room: ReleaseRoom,
-  asset: Asset,
-  structure: StructureSource,
-  release: string,
-): Promise<{ model: Model; canonical: CanonicalModel; close(): Promise<void> }> {
-  const reference = await openReference(room, asset);
-  if (reference === null || !reference.complete) {
-    throw inputError('MARK_KEEP_FULL', 'the vault does not hold the whole original', { where: asset.name });
-  }
+  { structure, release }: CommitmentFact,
+  file: string,
+  salt: Uint8Array,
+): Promise<ReleaseFact['copy']> {
   const graph = await openGraph(room, structure, release);
-  const close = async (): Promise<void> => {
-    await graph?.close();
-    await reference.model.close();
-  };
   try {
-    const canonical = await canonicalise(reference.model, structureOptions(structure, graph));
-    return { model: reference.model, canonical, close };
-  } catch (error) {
-    await close();
-    throw error;
+    return await commitCopy(file, structure, graph, salt);
+  } finally {
+    await graph?.close();
   }
 }

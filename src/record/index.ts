@@ -13,6 +13,7 @@ export {
   type Relation,
   relations,
 } from './kinds.js';
+export { digestModel, modelFiles } from './model-files.js';
 export { type AssetRequest, type Recorded, type RecordOptions, recordAsset, recordAssets } from './record.js';
 export type { RecordingRoom } from './recording-room.js';
 export { defaultKeep, FULL_BY_DEFAULT, openReference, SAMPLE_WEIGHTS } from './reference.js';

@@ -1,5 +1,4 @@
 /** Recording assets: digest, predicate, reference in the vault, statement. Several in one call are recorded all or nothing. */
-import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { canonicalBytes, inputError, type Json, noProgress, type Progress, sha256Hex } from '../base/index.js';
 import { openModel } from '../formats/index.js';
@@ -8,6 +7,7 @@ import { type ContentDigest, digestFiles, digestPaths, type NamedFile } from './
 import type { Facts } from './facts.js';
 import { type AssetKind, identityFields, type Keep } from './kinds.js';
 import { type Fellow, resolveTarget } from './links.js';
+import { modelFiles } from './model-files.js';
 import { buildPredicate, type Predicate, resolveFacts, samePredicate } from './predicate.js';
 import type { RecordingRoom } from './recording-room.js';
 import { defaultKeep, keepModel } from './reference.js';
@@ -202,12 +202,7 @@ async function readModel(paths: readonly string[]): Promise<ReadModel> {
   const model = await openModel(paths[0]!);
   try {
     const tensors = [...model.tensors.values()];
-    const places = await Promise.all(model.sources.map((source) => realpath(source.name)));
-    const folder = path.dirname(places[0]!);
-    const files = [...new Set(places)].map((file) => ({
-      name: path.relative(folder, file).replaceAll(path.sep, '/'),
-      file,
-    }));
+    const files = modelFiles(model);
     return {
       files,
       facts: {
