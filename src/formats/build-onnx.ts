@@ -5,12 +5,20 @@ import type { DType } from './model.js';
 import { ONNX_DTYPES } from './onnx-tensor.js';
 import { wire } from './protobuf.js';
 
+export interface ExternalValues {
+  /** Relative to the model's folder. */
+  readonly location: string;
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+}
+
 export interface TensorSpec {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** Rounded once to the type; or the packed little-endian bytes themselves. */
-  readonly values: ArrayLike<number> | { readonly bytes: Uint8Array };
+  /** Rounded once to the type; or the packed little-endian bytes themselves; or where they lie in a file beside the model. */
+  readonly values: ArrayLike<number> | { readonly bytes: Uint8Array } | ExternalValues;
 }
 
 export interface ValueSpec {
@@ -61,8 +69,19 @@ const tensorProto = (tensor: TensorSpec, number: number): Uint8Array =>
     ...tensor.shape.map((size) => wire.integer(1, size)),
     wire.integer(2, codeOf(tensor.dtype)),
     wire.text(8, tensor.name),
-    wire.message(9, 'bytes' in tensor.values ? tensor.values.bytes : encodeElements(tensor.dtype, tensor.values)),
+    ...('location' in tensor.values
+      ? externalData(tensor.values)
+      : [
+          wire.message(9, 'bytes' in tensor.values ? tensor.values.bytes : encodeElements(tensor.dtype, tensor.values)),
+        ]),
   );
+
+const externalData = (values: ExternalValues): readonly Uint8Array[] => [
+  ...(['location', 'offset', 'length'] as const).map((key) =>
+    wire.message(13, wire.text(1, key), wire.text(2, String(values[key]))),
+  ),
+  wire.integer(14, 1),
+];
 
 const valueProto = (value: ValueSpec, number: number): Uint8Array =>
   wire.message(

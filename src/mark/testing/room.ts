@@ -1,10 +1,10 @@
 /** A room for tests: a real ledger in a folder, a vault in memory, time stamps on demand. */
-import { mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Dense } from '../../align/testing/dense.js';
 import { type ByteSource, memorySource } from '../../base/index.js';
-import { buildOnnx, type NodeSpec } from '../../formats/index.js';
+import { buildOnnx, buildSafetensors, type NodeSpec, type TensorSpec } from '../../formats/index.js';
 import { openLedger } from '../../ledger/index.js';
 import { testKeys } from '../../ledger/testing/keys.js';
 import type { ReleaseRoom, StampFact } from '../index.js';
@@ -50,8 +50,11 @@ export async function testRoom(): Promise<TestRoom> {
   return room;
 }
 
+/** Where a test wants the values of an initialiser to lie. */
+type Place = (name: string, values: Float64Array) => TensorSpec['values'];
+
 /** A dense ReLU stack as ONNX: `x` → `y`, float32, Gemm with transB. */
-export function denseOnnx(net: Dense): Uint8Array {
+export function denseOnnx(net: Dense, place: Place = (_, values) => values): Uint8Array {
   const layers = net.size / 2;
   const nodes: NodeSpec[] = [];
   for (let l = 0; l < layers; l++) {
@@ -72,7 +75,44 @@ export function denseOnnx(net: Dense): Uint8Array {
       inputs: [{ name: 'x', dtype: 'F32', shape: ['n', sizeOf('fc0.weight', 1)] }],
       outputs: [{ name: 'y', dtype: 'F32', shape: ['n', sizeOf(`fc${layers - 1}.weight`, 0)] }],
       nodes,
-      initialisers: [...net].map(([name, { shape, values }]) => ({ name, dtype: 'F32', shape, values })),
+      initialisers: [...net].map(([name, { shape, values }]) => ({
+        name,
+        dtype: 'F32',
+        shape,
+        values: place(name, values),
+      })),
     },
   });
+}
+
+/** The same stack as ONNX with its values in `weights/fc<l>.bin`. @returns the main file */
+export async function denseExternal(net: Dense, folder: string): Promise<string> {
+  const files = new Map<string, number[]>();
+  const bytes = denseOnnx(net, (name, values) => {
+    const location = `weights/${name.split('.')[0]}.bin`;
+    const before = files.get(location) ?? [];
+    files.set(location, [...before, ...values]);
+    return { location, offset: before.length * 4, length: values.length * 4 };
+  });
+  await mkdir(path.join(folder, 'weights'), { recursive: true });
+  for (const [name, values] of files) {
+    await writeFile(path.join(folder, name), new Uint8Array(Float32Array.from(values).buffer));
+  }
+  await writeFile(path.join(folder, 'net.onnx'), bytes);
+  return path.join(folder, 'net.onnx');
+}
+
+/** The same stack as safetensors, a shard a layer with an index, as hubs lay them out. @returns the folder */
+export async function denseShards(net: Dense, folder: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const layers = net.size / 2;
+  const shard = (name: string): string => `model-0000${Number(/\d+/.exec(name)![0]) + 1}-of-0000${layers}.safetensors`;
+  for (let l = 0; l < layers; l++) {
+    const own = [...net].filter(([name]) => name.startsWith(`fc${l}.`));
+    const entries = own.map(([name, { shape, values }]) => [name, { dtype: 'F32' as const, shape, values }] as const);
+    await writeFile(path.join(folder, shard(`fc${l}`)), buildSafetensors(Object.fromEntries(entries)));
+  }
+  const index = { metadata: {}, weight_map: Object.fromEntries([...net.keys()].map((name) => [name, shard(name)])) };
+  await writeFile(path.join(folder, 'model.safetensors.index.json'), JSON.stringify(index));
+  return folder;
 }
