@@ -19,7 +19,7 @@ import {
 import { bundlePaths } from './bundle.js';
 import type { CheckFact } from './check-fact.js';
 import { logKeys, type Opened, type Outcome, readBytes } from './opened-bundle.js';
-import type { Trust } from './trust.js';
+import { type Trust, trustedChain } from './trust.js';
 
 export interface VerifiedStamp {
   readonly token: string;
@@ -126,7 +126,7 @@ function checkBeacon(
     if (expected.value !== beacon.value) return wrong('a release is bound to another value than its token gives');
     return `bound to token ${beacon.token.slice(0, 12)}… (${beacon.choices} requested)`;
   }
-  const chain = trust?.beacons.find((one) => one.hash === beacon.chain);
+  const chain = trustedChain(trust, beacon.chain, release.release);
   const round = verifyBeacon({ round: beacon.round, signature: beacon.signature }, chain, release.release);
   const expected = drandRecord({ ...round, first: beacon.round }, beacon.stamped);
   if (expected.value !== beacon.value) return wrong('a release is bound to another value than its beacon round gives');

@@ -29,6 +29,8 @@ export const bundlePaths = {
   original: 'recompute/original.json',
   suspect: 'recompute/suspect.json',
   alignment: 'recompute/alignment.json',
+  /** Every seed of the release, where all its batches are opened. */
+  release: 'recompute/release.json',
 } as const;
 
 export interface BundleAbout {
@@ -37,7 +39,7 @@ export interface BundleAbout {
   readonly form: 'public' | 'expert';
   /** RFC 3339, by the owner's clock. */
   readonly made: string;
-  readonly about: { readonly kind: 'check' | 'model'; readonly id: string; readonly name: string };
+  readonly about: { readonly kind: 'check' | 'model' | 'release'; readonly id: string; readonly name: string };
   /** Digests of the statements that are shown, in log order. */
   readonly statements: readonly string[];
   readonly tokens: readonly string[];
@@ -45,8 +47,10 @@ export interface BundleAbout {
   readonly wholeLog: boolean;
   /** Which rendering of `report.html` this is. */
   readonly report: number;
-  /** The release that an expert bundle opens a batch of. */
+  /** The release that an expert bundle opens a batch of, or all. */
   readonly release: string | null;
+  /** True where every batch is opened, so that the release can be recomputed. */
+  readonly allBatches: boolean;
 }
 
 /** The lines on one batch, as the owner computed them. */

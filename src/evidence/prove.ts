@@ -1,17 +1,7 @@
 /** `prove`: a bundle that others verify without us. Built beside its place and renamed into it, so it is there whole or not at all. */
 import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import {
-  inputError,
-  type Json,
-  type MunimentError,
-  secretBytes,
-  toBase64,
-  toHex,
-  usageError,
-  utf8,
-} from '../base/index.js';
-
+import { type MunimentError, secretBytes, toBase64, toHex, usageError, utf8 } from '../base/index.js';
 import {
   encodeEnvelope,
   formatProof,
@@ -20,21 +10,24 @@ import {
   parseCheckpoint,
   preAuthEncoding,
 } from '../ledger/index.js';
-import { collect, findStatement, registryOf } from '../record/index.js';
+import { collect } from '../record/index.js';
 import { type Room, stampFile } from '../room/index.js';
 import { BUNDLE_VERSION, type BundleAbout, bundlePaths } from './bundle.js';
-import { type CheckFact, checkOf } from './check-fact.js';
 import { DIGEST_LIST, DIGEST_LIST_SIGNATURE, digestsBelow, formatDigestList } from './digest-list.js';
-import { type ExpertChoice, type ExpertPart, expertPart } from './expert.js';
+import type { ExpertChoice } from './expert.js';
+import { type Opening, openingOf, recordOpening } from './opening.js';
 import { unitPoints } from './points.js';
 import { recipeScript, recipeText } from './recipe.js';
 import { REPORT_VERSION, reportHtml } from './report.js';
+import { relevant, type Target, targetOf } from './target.js';
 
 export interface ProveRequest extends ExpertChoice {
-  /** A check's id or statement, `last` for the latest check, or a model's name or digest. */
+  /** A check's id or statement, `last` for the latest check, a release's id, or a model's name or digest. */
   readonly target: string;
   readonly out: string;
   readonly expert?: boolean;
+  /** Opens every batch of the release, so that others can recompute it; no key of it is left for another court. */
+  readonly allBatches?: boolean;
 }
 
 export interface Proved {
@@ -43,15 +36,15 @@ export interface Proved {
   readonly about: BundleAbout['about'];
   readonly statements: number;
   readonly tokens: number;
-  /** The batch that is burnt from now on; null for a public bundle. */
-  readonly opened: { readonly release: string; readonly batch: number } | null;
+  /** The batches that are burnt from now on; null for a public bundle. */
+  readonly opened: { readonly release: string; readonly batches: readonly number[]; readonly all: boolean } | null;
   readonly failures: readonly { readonly url: string; readonly error: MunimentError }[];
 }
 
 /** Larger logs are shown in part: the statements that matter, with proofs. */
 const WHOLE_LOG = 10_000;
 
-/** @throws `PROVE_OUT_EXISTS`, `PROVE_UNKNOWN`, `VAULT_LOCKED`, and `expertPart`'s */
+/** @throws `PROVE_OUT_EXISTS`, `PROVE_UNKNOWN`, `PROVE_RELEASE_WHOLE`, `VAULT_LOCKED`, and `expertPart`'s */
 export async function proveBundle(room: Room, request: ProveRequest): Promise<Proved> {
   if (await exists(request.out)) {
     throw usageError('PROVE_OUT_EXISTS', 'there is something in this place already', {
@@ -61,27 +54,28 @@ export async function proveBundle(room: Room, request: ProveRequest): Promise<Pr
   }
   const before = await collect(room.ledger.statements());
   const target = targetOf(before, request.target);
-  const part = request.expert === true ? await expertPart(room, before, checkFor(target), request) : null;
-  if (part !== null) await recordOpening(room, part, checkFor(target));
+  const opening = await openingOf(room, before, target, request);
+  if (opening !== null) await recordOpening(room, opening, target);
   const { failures } = await room.stamp();
   const statements = await collect(room.ledger.statements());
   const checkpoint = (await room.ledger.checkpoint())!;
-  const about = aboutOf(room, statements, target, part, checkpoint.size);
+  const about = aboutOf(room, statements, target, opening, checkpoint.size);
   const building = `${request.out}.${toHex(secretBytes(4))}.new`;
   try {
-    await writeBundle(building, room, about, statements, checkpoint.note, target, part);
+    await writeBundle(building, room, about, statements, checkpoint.note, target, opening);
     await rename(building, request.out);
   } catch (error) {
     await rm(building, { recursive: true, force: true });
     throw error;
   }
+  const { form, allBatches: all } = about;
   return {
     dir: request.out,
-    form: about.form,
+    form,
     about: about.about,
     statements: about.statements.length,
     tokens: about.tokens.length,
-    opened: part === null ? null : { release: part.release.release, batch: part.expert.keys.batch },
+    opened: opening === null ? null : { release: opening.release, batches: opening.batches, all },
     failures,
   };
 }
@@ -92,101 +86,39 @@ const exists = (file: string): Promise<boolean> =>
     () => false,
   );
 
-type Target =
-  | { readonly check: CheckFact; readonly model: null }
-  | { readonly check: null; readonly model: LedgerStatement; readonly name: string };
-
-function targetOf(statements: readonly LedgerStatement[], term: string): Target {
-  const checks = statements.map(checkOf).filter((one) => one !== null);
-  const check = (term === 'last' ? checks.at(-1) : checks.find((one) => one.check === term)) ?? null;
-  if (check !== null) return { check, model: null };
-  const registry = registryOf(statements);
-  const named = [...registry.byName(term), ...registry.byDigest(term)].find((asset) => asset.kind === 'model');
-  if (named !== undefined) return { check: null, model: statements[named.statement.index]!, name: named.name };
-  const found = statements.some((one) => one.sha256.startsWith(term)) ? findStatement(statements, term) : null;
-  const asCheck = found === null ? null : checkOf(found);
-  if (asCheck !== null) return { check: asCheck, model: null };
-  throw inputError('PROVE_UNKNOWN', 'neither a check nor a recorded model', {
-    expected: 'the id of a check (c-…), last for the latest one, or the name or digest of a model',
-    got: term,
-    todo: 'muniment log lists both',
-  });
-}
-
-function checkFor(target: Target): CheckFact {
-  if (target.check !== null) return target.check;
-  throw usageError('PROVE_EXPERT_NEEDS_CHECK', 'an expert bundle is about a check', {
-    got: target.name,
-    todo: 'muniment check SUSPECT first, then prove its id with --expert',
-  });
-}
-
-/** Before anything is shown: an opening that is not on record could be denied later. */
-async function recordOpening(room: Room, part: ExpertPart, check: CheckFact): Promise<void> {
-  const { release, batch } = part.expert.keys;
-  await room.ledger.append([{ kind: 'opening', subjects: [], predicate: { release, batch, check: check.check } }]);
-}
-
 function aboutOf(
   room: Room,
   statements: readonly LedgerStatement[],
   target: Target,
-  part: ExpertPart | null,
+  opening: Opening | null,
   size: number,
 ): BundleAbout {
-  const wholeLog = part !== null && size <= WHOLE_LOG;
-  const shown = wholeLog ? statements : relevant(statements, target, part);
+  // Releases and looks are counted for a check; a release opened whole rests on its own statements alone.
+  const wholeLog = opening !== null && opening.part !== null && size <= WHOLE_LOG;
+  const shown = wholeLog ? statements : relevant(statements, target, opening?.release ?? null);
   return {
     version: BUNDLE_VERSION,
-    form: part === null ? 'public' : 'expert',
+    form: opening === null ? 'public' : 'expert',
     made: room.clock.now().toISOString(),
-    about:
-      target.check === null
-        ? { kind: 'model', id: target.model.sha256, name: target.name }
-        : { kind: 'check', id: target.check.check, name: target.check.suspect.name },
+    about: nameOf(target),
     statements: shown.map((one) => one.sha256),
     tokens: statements.filter((one) => one.kind === 'timestamp').map((one) => String(one.predicate.token)),
     wholeLog,
     report: REPORT_VERSION,
-    release: part?.release.release ?? null,
+    release: opening?.release ?? null,
+    allBatches: opening !== null && opening.whole !== null,
   };
 }
 
-/** What the target rests on: the room's keys, the check, each related release with its commitment, the model and all it links to, every stamp. */
-function relevant(
-  statements: readonly LedgerStatement[],
-  target: Target,
-  part: ExpertPart | null,
-): readonly LedgerStatement[] {
-  const wanted = new Set<string>();
-  const registry = registryOf(statements);
-  const addModel = (digest: string): void => {
-    for (const asset of registry.byDigest(digest)) {
-      if (wanted.has(asset.statement.sha256)) continue;
-      for (const one of asset.history) wanted.add(one.sha256);
-      for (const link of asset.links) addModel(link.sha256);
-    }
-  };
-  for (const one of statements) if (one.kind === 'room-opened' || one.kind === 'timestamp') wanted.add(one.sha256);
-  if (target.check === null) addModel(target.model.sha256);
-  else {
-    wanted.add(target.check.statement.sha256);
-    const releases = new Set(
-      target.check.candidates.filter((c) => c.verdict === 'related' && c.release !== null).map((c) => c.release),
-    );
-    if (part !== null) releases.add(part.release.release);
-    for (const one of statements) {
-      if (
-        (one.kind === 'release' || one.kind === 'release-commitment') &&
-        releases.has(one.predicate.release as string)
-      ) {
-        wanted.add(one.sha256);
-        addModel(String((one.predicate.model as { sha256?: Json })?.sha256));
-      }
-      if (one.kind === 'opening' && part !== null) wanted.add(one.sha256);
-    }
+function nameOf(target: Target): BundleAbout['about'] {
+  switch (target.kind) {
+    case 'check':
+      return { kind: 'check', id: target.check.check, name: target.check.suspect.name };
+    case 'model':
+      return { kind: 'model', id: target.model.sha256, name: target.name };
+    case 'release':
+      return { kind: 'release', id: target.release.release, name: target.release.model.name };
   }
-  return statements.filter((one) => wanted.has(one.sha256));
 }
 
 async function writeBundle(
@@ -196,15 +128,16 @@ async function writeBundle(
   statements: readonly LedgerStatement[],
   note: string,
   target: Target,
-  part: ExpertPart | null,
+  opening: Opening | null,
 ): Promise<void> {
+  const part = opening?.part ?? null;
   const write = async (file: string, bytes: Uint8Array | string): Promise<void> => {
     await mkdir(path.dirname(path.join(dir, file)), { recursive: true });
     await writeFile(path.join(dir, file), bytes);
   };
   const json = (file: string, value: unknown): Promise<void> => write(file, `${JSON.stringify(value)}\n`);
   const shown = statements.filter((one) => about.statements.includes(one.sha256));
-  const open = new Set(relevant(statements, target, part).map((one) => one.sha256));
+  const open = new Set(relevant(statements, target, opening?.release ?? null).map((one) => one.sha256));
   await json(bundlePaths.about, about);
   await write(bundlePaths.checkpoint, note);
   await write(bundlePaths.logKey, await readFile(ledgerPaths.logKey(room.dir)));
@@ -219,6 +152,7 @@ async function writeBundle(
     await json(bundlePaths.suspect, suspect);
     await json(bundlePaths.alignment, alignment);
   }
+  if (opening !== null && opening.whole !== null) await json(bundlePaths.release, opening.whole);
   const plots = part === null ? [] : await unitPoints(part);
   const keyId = shown[0]?.signerKeyId ?? '';
   await write(bundlePaths.recipe, recipeText(about, keyId));
@@ -228,7 +162,7 @@ async function writeBundle(
     reportHtml({
       about,
       statements: shown.filter((one) => open.has(one.sha256)),
-      check: target.check,
+      check: target.kind === 'check' ? target.check : null,
       claims: part?.expert.claims ?? null,
       plots,
     }),

@@ -3,7 +3,7 @@ import { type BundleAbout, bundlePaths } from './bundle.js';
 
 export function recipeText(about: BundleAbout, keyId: string): string {
   const expert = about.form === 'expert';
-  return `This folder is evidence about ${about.about.kind === 'check' ? `check ${about.about.id} of the file "${about.about.name}"` : `the model "${about.about.name}"`}.
+  return `This folder is evidence about ${subjectText(about)}.
 
 Check it in three ways.
 
@@ -12,7 +12,7 @@ Check it in three ways.
    every statement, and each time stamp. Compare keys/${keyId.slice(0, 16)}….pem with the owner's key as you got it another way.
 
 2. With Muniment, offline:                      muniment verify . --trust trust.yaml
-   This also checks that each statement is in the log, that the log only ever grew, the order of acts, and${expert ? '\n   recomputes every number from the opened rows.' : " what the\n   statements say. The numbers in them are the owner's claims: an expert bundle lets you recompute them."}
+   This also checks that each statement is in the log, that the log only ever grew, the order of acts, and${about.about.kind === 'release' ? ' that\n   every batch is opened by its committed seed.' : expert ? '\n   recomputes every number from the opened rows.' : " what the\n   statements say. The numbers in them are the owner's claims: an expert bundle lets you recompute them."}${about.allBatches ? WHOLE : ''}
    A trust file names the keys and roots that you trust, got another way than with this folder:
 
      owners: [{name: ..., key: "-----BEGIN PUBLIC KEY----- ..."}]
@@ -26,6 +26,24 @@ Check it in three ways.
 Statements lie in statements/ as DSSE envelopes; statements/<digest>.open.json holds the fields that are shown. A field that
 is not opened there is withheld. Nothing here is legal advice.
 `;
+}
+
+const WHOLE = `
+   With the unmarked original it makes the released file again, bit for bit:
+
+     muniment verify . --original FILE --trust trust.yaml
+
+   Add --beacon FILE|URL to compare the beacon round with one that you fetched yourself.`;
+
+function subjectText({ about }: BundleAbout): string {
+  switch (about.kind) {
+    case 'check':
+      return `check ${about.id} of the file "${about.name}"`;
+    case 'model':
+      return `the model "${about.name}"`;
+    case 'release':
+      return `release ${about.id} of the model "${about.name}"`;
+  }
 }
 
 export function recipeScript(about: BundleAbout, keyId: string): string {

@@ -4,6 +4,7 @@
  */
 import type { Candidate, EvidenceLine } from '../detect/index.js';
 import { tweakText } from '../detect/index.js';
+import { commitmentsOf, releasesOf } from '../mark/index.js';
 import type { StatementView } from '../record/index.js';
 import { earliestStamp, stampsOf } from '../room/index.js';
 import type { BundleAbout, Claims } from './bundle.js';
@@ -21,7 +22,7 @@ export interface ReportContent {
 }
 
 /** Changes with every change of what is rendered; a verifier that renders otherwise says so and does not compare. */
-export const REPORT_VERSION = 1;
+export const REPORT_VERSION = 2;
 
 const STYLE = `
 :root{color-scheme:light}body{font:16px/1.55 Georgia,serif;color:#1c1c1c;max-width:50rem;margin:2rem auto;padding:0 1.2rem}
@@ -37,13 +38,13 @@ export function reportHtml(content: ReportContent): string {
   const { about, check } = content;
   const opening = content.statements.find((one) => one.kind === 'room-opened');
   const owner = String(opening?.predicate.owner ?? 'the owner');
-  const title =
-    check === null ? `Record of the model ${about.about.name}` : `Examination of the file ${about.about.name}`;
+  const title = titleOf(about);
   const body = [
     `<h1>${e(title)}</h1>`,
-    `<p class="muted">Made for ${e(owner)} on ${e(about.made)} by the owner's clock. Bundle form: ${about.form}. ${about.form === 'expert' ? 'The numbers under <em>Opened</em> are recomputed by <code>muniment verify</code> from the rows in this folder; those of the check itself, over all batches, are <strong>claimed</strong> by the owner.' : 'The numbers below are <strong>claimed</strong> by the owner; an expert bundle lets them be recomputed.'}</p>`,
+    `<p class="muted">Made for ${e(owner)} on ${e(about.made)} by the owner's clock. Bundle form: ${about.form}. ${howKnown(about)}</p>`,
     ...(check === null ? [] : [summary(check), candidates(check)]),
     ...(content.claims === null ? [] : [opened(content.claims, content.plots)]),
+    ...(about.allBatches ? [openedWhole(content)] : []),
     timeline(content),
     limits(check !== null),
   ];
@@ -51,6 +52,25 @@ export function reportHtml(content: ReportContent): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${e(title)}</title><style>${STYLE}</style></head>
 <body>${body.join('\n')}</body></html>
 `;
+}
+
+function titleOf({ about }: BundleAbout): string {
+  switch (about.kind) {
+    case 'check':
+      return `Examination of the file ${about.name}`;
+    case 'model':
+      return `Record of the model ${about.name}`;
+    case 'release':
+      return `Release ${about.id} of the model ${about.name}`;
+  }
+}
+
+function howKnown({ about, form }: BundleAbout): string {
+  if (about.kind === 'release')
+    return 'It opens every key of a release, so that whoever has the original can make the released file again.';
+  return form === 'expert'
+    ? 'The numbers under <em>Opened</em> are recomputed by <code>muniment verify</code> from the rows in this folder; those of the check itself, over all batches, are <strong>claimed</strong> by the owner.'
+    : 'The numbers below are <strong>claimed</strong> by the owner; an expert bundle lets them be recomputed.';
 }
 
 function summary(check: CheckFact): string {
@@ -99,6 +119,19 @@ function opened(claims: Claims, plots: readonly GroupPoints[]): string {
 ${lineTable(claims.lines)}
 <div class="plots">${plots.map((one) => unitPlot(`group ${one.group}`, one.points, one.size)).join('')}${mark === undefined ? '' : scorePlot('Score of the opened key among keys that were not used', mark.statistic)}</div>
 <p class="muted">Left: each dot is a unit of the examined file, placed by where it stands there and where the secret order of this release puts the unit of the original that it resembles most. A copy that kept the order fills the diagonal; chance puts one dot on it, on average. A copy whose units were moved again scatters here and is found by its marks, shown last: z, with the bell curve that unused keys follow.</p>`;
+}
+
+function openedWhole({ about, statements }: ReportContent): string {
+  const release = releasesOf(statements).find((one) => one.release === about.release);
+  const commitment = commitmentsOf(statements).find((one) => one.release === about.release);
+  if (release === undefined || commitment === undefined) return '';
+  const files = release.files.map(
+    (file) => `<tr><td>${e(file.name)}</td><td>${file.bytes}</td><td><code>${e(file.sha256)}</code></td></tr>`,
+  );
+  return `<h2>Opened whole: release ${e(release.release)}, the copy for ${e(release.recipient)}</h2>
+<p>All ${commitment.seeds.length} batches of its keys are opened here, and the log says so. None of them proves anything any more against anyone who has seen this folder. With the unmarked original, <code>muniment verify . --original FILE</code> makes the released file again, bit for bit, on any machine: it must be</p>
+<table><thead><tr><th>file</th><th>bytes</th><th>SHA-256</th></tr></thead><tbody>${files.join('')}</tbody></table>
+<p class="muted">This shows that original, plan, seeds and outside value were those of the commitment, so that no original was made up later to fit the copy. ${e(release.assumption[0]!.toUpperCase() + release.assumption.slice(1))}.</p>`;
 }
 
 function timeline({ statements, about }: ReportContent): string {

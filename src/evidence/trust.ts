@@ -2,7 +2,7 @@
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
-import { usageError } from '../base/index.js';
+import { evidenceError, usageError } from '../base/index.js';
 import { type BeaconChain, keyIdOf, parseVerifierKey, QUICKNET } from '../ledger/index.js';
 
 export interface Trust {
@@ -60,4 +60,20 @@ export async function readTrust(file: string): Promise<Trust> {
   } catch (cause) {
     return refuse('a key or certificate that cannot be read', cause);
   }
+}
+
+/**
+ * The beacon network with this hash: one that the trust file names, or quicknet where there is no trust file.
+ * @throws `BEACON_UNTRUSTED`
+ */
+export function trustedChain(trust: Trust | null, hash: string, where: string): BeaconChain {
+  const known = trust?.beacons ?? [QUICKNET];
+  const chain = known.find((one) => one.hash === hash);
+  if (chain !== undefined) return chain;
+  throw evidenceError('BEACON_UNTRUSTED', 'a beacon round is of a network whose key is not trusted here', {
+    expected: known.map((one) => `${one.name} ${one.hash}`).join(', ') || 'a network under beacons in the trust file',
+    got: hash,
+    where,
+    todo: 'if you trust that network, name it in the trust file: beacons: [{name, hash, publicKey, genesis, period}]',
+  });
 }

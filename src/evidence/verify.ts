@@ -4,11 +4,10 @@
  */
 import { equalBytes, evidenceError, type MunimentError, toMunimentError, utf8 } from '../base/index.js';
 import type { EvidenceLine } from '../detect/index.js';
-import { commitmentsOf, releasesOf } from '../mark/index.js';
 import { checkOrder, countChances, readStamps } from './acts.js';
-import { type BundleAbout, bundlePaths, type Claims, type Expert } from './bundle.js';
-import { type CheckFact, checkOf } from './check-fact.js';
-import { expertMultiplicity } from './multiplicity.js';
+import { type BundleAbout, bundlePaths, type Claims } from './bundle.js';
+import { checkOf } from './check-fact.js';
+import { recomputeNumbers } from './numbers.js';
 import {
   checkFiles,
   checkListSignature,
@@ -17,13 +16,12 @@ import {
   readAbout,
   readBytes,
   readCheckpoint,
-  readJson,
   readKeys,
   readStatements,
 } from './opened-bundle.js';
-import { type GroupPoints, unitPoints } from './points.js';
+import type { GroupPoints } from './points.js';
 import { recipeScript, recipeText } from './recipe.js';
-import { recompute } from './recompute.js';
+import { checkGiven, type GivenFiles, type ReleaseAnswer, releaseSteps } from './release-steps.js';
 import { REPORT_VERSION, reportHtml } from './report.js';
 import { checkSuspectFile } from './suspect-file.js';
 import type { Trust } from './trust.js';
@@ -44,26 +42,43 @@ export interface VerifyReport {
   /** Recomputed, in an expert bundle; in a public one the claimed ones. */
   readonly numbers: 'recomputed' | 'claimed' | 'none';
   readonly lines: readonly EvidenceLine[];
-  readonly error: { readonly code: string; readonly message: string; readonly where?: string } | null;
+  /** The release that the bundle opens keys of, and whether it was made again here; null where it opens none. */
+  readonly release: ReleaseAnswer | null;
+  readonly error: VerifyError | null;
 }
 
-export interface VerifyOptions {
+export interface VerifyError {
+  readonly code: string;
+  readonly message: string;
+  readonly expected?: string;
+  readonly got?: string;
+  readonly where?: string;
+  readonly todo?: string;
+}
+
+export interface VerifyOptions extends GivenFiles {
   /** The examined file: ties the opened rows to it. */
   readonly suspect?: string;
 }
 
-/** @throws `BUNDLE_NOT_ONE` where there is no bundle; what a failing disk throws. All else is a report. */
+/**
+ * @throws `BUNDLE_NOT_ONE` where there is no bundle; `FILE_NOT_FOUND`, `RECOMPUTE_NOT_OPENED`, `RECOMPUTE_NO_BEACON` and
+ *   `MARK_GRAPH_NEEDED` where the call does not fit the bundle; what a failing disk or network throws. All else is a report.
+ */
 export async function verifyBundle(
   dir: string,
   trust: Trust | null = null,
-  { suspect }: VerifyOptions = {},
+  options: VerifyOptions = {},
 ): Promise<VerifyReport> {
+  const { suspect } = options;
+  await checkGiven(options, suspect);
   const steps: VerifyStep[] = [];
   let about: BundleAbout | null = null;
   let lines: readonly EvidenceLine[] = [];
   let numbers: VerifyReport['numbers'] = 'none';
   let claims: Claims | null = null;
   let plots: readonly GroupPoints[] = [];
+  let release: ReleaseAnswer | null = null;
   const holds = (step: string, says: string): void => void steps.push({ step, outcome: 'holds', says });
   const unknown = (step: string, says: string): void => void steps.push({ step, outcome: 'unknown', says });
   let running = 'files';
@@ -111,7 +126,7 @@ export async function verifyBundle(
       steps.push({ step: 'multiplicity', outcome: counted.whole ? 'holds' : 'unknown', says: counted.says });
     }
     running = 'numbers';
-    if (about.form === 'expert') {
+    if (about.form === 'expert' && about.about.kind !== 'release') {
       const recomputed = await recomputeNumbers(opened, check);
       lines = recomputed.lines;
       claims = recomputed.claims;
@@ -133,6 +148,13 @@ export async function verifyBundle(
       numbers = 'claimed';
       unknown('numbers', 'the numbers are claimed by the owner; only an expert bundle lets them be recomputed');
     }
+    release = await releaseSteps(opened, options, {
+      starts: (step) => {
+        running = step;
+      },
+      holds,
+      unknown,
+    });
     running = 'report';
     if (about.report !== REPORT_VERSION) {
       unknown('report', 'report.html was rendered by another version: compare it with the statements yourself');
@@ -147,10 +169,10 @@ export async function verifyBundle(
     }
   } catch (error) {
     const known = faultOf(error, running);
-    // A bundle may be malformed in any way; a fault of the machine, or a folder that is no bundle, is not its fault.
-    if (known.kind === 'environment' || known.code === 'BUNDLE_NOT_ONE') throw known;
+    // A bundle may be malformed in any way; a fault of the machine or of the call, or a folder that is no bundle, is not its fault.
+    if (known.kind === 'environment' || known.kind === 'usage' || known.code === 'BUNDLE_NOT_ONE') throw known;
     steps.push({ step: running, outcome: 'fails', says: known.message });
-    const where = known.facts.where;
+    const { expected, got, where, todo } = known.facts;
     return {
       result: 'bad',
       says: `The bundle does not hold: ${known.message}.`,
@@ -159,11 +181,19 @@ export async function verifyBundle(
       steps,
       numbers: 'none',
       lines: [],
-      error: { code: known.code, message: known.message, ...(where === undefined ? {} : { where }) },
+      release: null,
+      error: {
+        code: known.code,
+        message: known.message,
+        ...(expected === undefined ? {} : { expected }),
+        ...(got === undefined ? {} : { got }),
+        ...(where === undefined ? {} : { where }),
+        ...(todo === undefined ? {} : { todo }),
+      },
     };
   }
   const { result, says } = conclude(steps, trust);
-  return { result, says, form: about.form, about: about.about, steps, numbers, lines, error: null };
+  return { result, says, form: about.form, about: about.about, steps, numbers, lines, release, error: null };
 }
 
 /** JSON of the wrong shape shows itself as a TypeError where it is used: a fault of the bundle, not of the machine. */
@@ -194,54 +224,4 @@ async function checkRecipe(dir: string, about: BundleAbout, listed: ReadonlySet<
   const keyId = [...listed].flatMap((file) => /^keys\/([0-9a-f]{64})\.pem$/.exec(file)?.[1] ?? [])[0] ?? '';
   await checkRendered(dir, bundlePaths.recipe, recipeText(about, keyId));
   await checkRendered(dir, bundlePaths.script, recipeScript(about, keyId));
-}
-
-interface RecomputedNumbers {
-  readonly lines: readonly EvidenceLine[];
-  readonly claims: Claims;
-  readonly plots: readonly GroupPoints[];
-  readonly suspect: Expert['suspect'];
-  readonly check: CheckFact;
-}
-
-async function recomputeNumbers(
-  { dir, about, statements }: Opened,
-  check: CheckFact | null,
-): Promise<RecomputedNumbers> {
-  const release = releasesOf(statements).find((one) => one.release === about.release);
-  const commitment = commitmentsOf(statements).find((one) => one.release === about.release);
-  if (check === null || release === undefined || commitment === undefined) {
-    throw evidenceError('BUNDLE_INCOMPLETE', 'an expert bundle must show its check, its release and its commitment', {
-      where: about.about.id,
-    });
-  }
-  const expert: Expert = {
-    claims: await readJson(dir, bundlePaths.claims),
-    keys: await readJson(dir, bundlePaths.keys),
-    original: await readJson(dir, bundlePaths.original),
-    suspect: await readJson(dir, bundlePaths.suspect),
-    alignment: await readJson(dir, bundlePaths.alignment),
-  };
-  const { batch } = expert.keys;
-  const logged = statements.some(
-    (one) =>
-      one.kind === 'opening' &&
-      one.predicate.release === release.release &&
-      one.predicate.batch === batch &&
-      one.predicate.check === check.check,
-  );
-  if (!logged)
-    throw evidenceError('BUNDLE_OPENING', 'the opening of this batch is not in the log', {
-      got: `batch ${batch}`,
-      where: release.release,
-    });
-  const multiplicity = expertMultiplicity(check, commitment.plan.batches);
-  const { lines } = await recompute(expert, commitment, release, check.suspect, multiplicity);
-  return {
-    lines,
-    claims: { ...expert.claims, ...multiplicity, lines },
-    plots: await unitPoints({ expert, commitment, release }),
-    suspect: expert.suspect,
-    check,
-  };
 }

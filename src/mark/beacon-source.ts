@@ -2,7 +2,15 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fromUtf8, inputError, parseStrictJson } from '../base/index.js';
-import { fetchBeacon, QUICKNET, roundAfter, timeOfRound, type VerifiedRound, verifyBeacon } from '../ledger/index.js';
+import {
+  type BeaconChain,
+  fetchBeacon,
+  QUICKNET,
+  roundAfter,
+  timeOfRound,
+  type VerifiedRound,
+  verifyBeacon,
+} from '../ledger/index.js';
 import type { BeaconRound, BeaconSource } from './beacon.js';
 
 /** A round is a few hundred bytes. */
@@ -24,16 +32,26 @@ export function beaconSource(named: string): BeaconSource {
   };
 }
 
+/**
+ * One named round, for a verifier who compares it with the bundle's: from a file, or from a relay of the chain.
+ * @throws `BEACON_MALFORMED`, `BEACON_SIGNATURE`, `BEACON_UNREACHABLE`
+ */
+export const namedRound = (named: string, round: number, chain: BeaconChain): Promise<VerifiedRound> =>
+  isAddress(named) ? fetchBeacon(roundAddress(named, round), chain) : readRound(named, chain);
+
 async function fetchRound(address: string, first: number): Promise<VerifiedRound> {
   const wait = timeOfRound(first).getTime() + GRACE_MS - Date.now();
   if (wait > 0) await sleep(wait);
-  const base = address.replace(/\/+$/, '');
-  const single = /\/public\/\d+$/.test(base);
-  const chain = base.replace(/\/public(\/latest)?$/, '');
-  return fetchBeacon(single ? base : `${chain}/public/${first}`, QUICKNET);
+  return fetchBeacon(roundAddress(address, first), QUICKNET);
 }
 
-async function readRound(file: string): Promise<VerifiedRound> {
+/** @param address of one round, which is kept, or of the chain */
+function roundAddress(address: string, round: number): string {
+  const base = address.replace(/\/+$/, '');
+  return /\/public\/\d+$/.test(base) ? base : `${base.replace(/\/public(\/latest)?$/, '')}/public/${round}`;
+}
+
+async function readRound(file: string, chain: BeaconChain = QUICKNET): Promise<VerifiedRound> {
   const bytes = await readFile(file);
   if (bytes.length > MAX_ROUND_BYTES) {
     throw inputError('BEACON_MALFORMED', 'not a round of a drand beacon', {
@@ -42,5 +60,5 @@ async function readRound(file: string): Promise<VerifiedRound> {
       where: file,
     });
   }
-  return verifyBeacon(parseStrictJson(fromUtf8(bytes, file), file), QUICKNET, file);
+  return verifyBeacon(parseStrictJson(fromUtf8(bytes, file), file), chain, file);
 }

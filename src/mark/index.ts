@@ -1,14 +1,14 @@
 export * from './beacon.js';
-export { beaconSource } from './beacon-source.js';
+export { beaconSource, namedRound } from './beacon-source.js';
 export { committable, foldName, releasedValues } from './canonical.js';
 export * from './commitment.js';
 export * from './derive.js';
 export { type OutputDrift, outputDrift } from './drift.js';
 export * from './keys.js';
 export * from './normal.js';
-export { findModel, openOriginal } from './original.js';
+export { findModel, openOriginal, vaultOf } from './original.js';
 export * from './plan.js';
-export { type Recomputed as RecomputedCopy, type RecomputeInput, recomputeRelease } from './recompute.js';
+export { checkReleased, type RecomputedCopy, type RecomputeInput, recomputeRelease } from './recompute.js';
 export * from './release.js';
 export { releaseRoom } from './release-room.js';
 export * from './reproduce.js';

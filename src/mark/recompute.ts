@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { evidenceError, MunimentError, noProgress, type Progress, usageError } from '../base/index.js';
 import { type Model, openModel } from '../formats/index.js';
-import { digestModel, digestPaths } from '../record/index.js';
+import { digestModel, digestPaths, modelFiles } from '../record/index.js';
 import { commitCopy, filesIn } from './copy.js';
 import { laidOut } from './original.js';
 import { checkOpened, type Opened, reproduceRelease } from './reproduce.js';
@@ -22,7 +22,7 @@ export interface RecomputeInput {
   readonly progress?: (label: string) => Progress;
 }
 
-export interface Recomputed {
+export interface RecomputedCopy {
   /** As the statement names them, every digest found again. */
   readonly files: ReleaseFact['files'];
   readonly bytes: number;
@@ -37,7 +37,7 @@ export async function recomputeRelease(
   commitment: CommitmentFact,
   release: ReleaseFact,
   { original, graph = null, opened, progress = () => noProgress }: RecomputeInput,
-): Promise<Recomputed> {
+): Promise<RecomputedCopy> {
   checkOpened(commitment, opened.seeds);
   const model = await openCommitted(original, commitment, progress);
   try {
@@ -59,7 +59,7 @@ async function rewrite(
   release: ReleaseFact,
   opened: RecomputeInput['opened'],
   progress: (label: string) => Progress,
-): Promise<Recomputed> {
+): Promise<RecomputedCopy> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'muniment-recompute-'));
   try {
     // The bytes do not depend on the main file's name, so no name is taken from the statement: it may be hostile.
@@ -68,7 +68,14 @@ async function rewrite(
     const canonical = await laidOut(model, commitment.structure, graph);
     await reproduceRelease(canonical, commitment, release.beacon, opened, out, progress);
     const files = await filesIn(folder, main, progress('hashing the release'));
-    compareFiles(release, files);
+    compareFiles(release, files, (expected, got) =>
+      evidenceError('MARK_COPY_DIFFERS', 'the recomputed file is not the one that was released', {
+        expected,
+        got,
+        where: release.release,
+        todo: 'original, seeds, plan and beacon do not give this release; do not rely on its keys',
+      }),
+    );
     const { root } = await commitCopy(
       out,
       commitment.structure,
@@ -90,19 +97,56 @@ async function rewrite(
   }
 }
 
+/**
+ * That a file, or the files of a copy in several, are those that the release statement names.
+ * @throws `MARK_RELEASED_FILE`
+ */
+export async function checkReleased(
+  file: string,
+  release: ReleaseFact,
+  progress: (label: string) => Progress = () => noProgress,
+): Promise<void> {
+  const differs = (expected: string, got: string, cause?: unknown): MunimentError =>
+    evidenceError('MARK_RELEASED_FILE', 'this is not the file that was released', {
+      expected,
+      got,
+      where: file,
+      todo: 'give the released copy as it was delivered; a changed copy is a suspect: muniment check',
+      ...(cause === undefined ? {} : { cause }),
+    });
+  const [wanted] = release.files;
+  const model = await openModel(file).catch((error: unknown) => {
+    if (error instanceof MunimentError && error.kind === 'input') {
+      throw differs(`${wanted?.name}: ${wanted?.sha256}`, `${error.message} (${error.code})`, error);
+    }
+    throw error;
+  });
+  try {
+    const [main] = modelFiles(model);
+    const files = (await digestModel(model, progress('hashing the released file'))).files
+      .map(({ path: name, sha256, bytes }) => ({ name, sha256, bytes }))
+      .sort((a, b) => (a.name === main!.name ? -1 : b.name === main!.name ? 1 : a.name < b.name ? -1 : 1));
+    compareFiles(release, files, differs);
+  } finally {
+    await model.close();
+  }
+}
+
 /** Main file against main file, whatever it was called; parts by name. */
-function compareFiles({ release, files: stated }: ReleaseFact, made: ReleaseFact['files']): void {
+function compareFiles(
+  { files: stated }: ReleaseFact,
+  made: ReleaseFact['files'],
+  differs: (expected: string, got: string) => MunimentError,
+): void {
   for (let i = 0; i < Math.max(stated.length, made.length); i++) {
     const [want, got] = [stated[i], made[i]];
     if (want !== undefined && got !== undefined && want.sha256 === got.sha256 && (i === 0 || want.name === got.name)) {
       continue;
     }
-    throw evidenceError('MARK_COPY_DIFFERS', 'the recomputed file is not the one that was released', {
-      expected: want === undefined ? 'no further file' : `${want.name}: ${want.sha256}`,
-      got: got === undefined ? 'no such file' : `${got.name}: ${got.sha256}`,
-      where: release,
-      todo: 'original, seeds, plan and beacon do not give this release; do not rely on its keys',
-    });
+    throw differs(
+      want === undefined ? 'no further file' : `${want.name}: ${want.sha256}`,
+      got === undefined ? 'no such file' : `${got.name}: ${got.sha256}`,
+    );
   }
 }
 

@@ -32,7 +32,7 @@ left and the commitment stays and counts; --resume finishes it. The model must b
     out: {
       type: 'string',
       value: 'FILE',
-      help: 'where it goes (default: beside the model, named after the recipient)',
+      help: 'where it goes, a folder for a model in several files (default: beside the model, named after the recipient)',
     },
     strength: {
       type: 'string',
@@ -94,7 +94,8 @@ function besideModel(model: string, recipient: string): string {
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-|-$/g, '');
-  const { dir, name, ext } = path.parse(model);
+  // Shards go to a folder: their index is no file that stands alone.
+  const { dir, name, ext } = path.parse(model.replace(/\.safetensors\.index\.json$/, ''));
   return path.join(dir, `${name}.${slug === '' ? 'copy' : slug}${ext}`);
 }
 

@@ -1,0 +1,55 @@
+/** The numbers of an expert bundle, made again from what it opens. */
+import { evidenceError } from '../base/index.js';
+import type { EvidenceLine } from '../detect/index.js';
+import { commitmentsOf, releasesOf } from '../mark/index.js';
+import { bundlePaths, type Claims, type Expert } from './bundle.js';
+import type { CheckFact } from './check-fact.js';
+import { expertMultiplicity } from './multiplicity.js';
+import { type Opened, readJson } from './opened-bundle.js';
+import { type GroupPoints, unitPoints } from './points.js';
+import { recompute } from './recompute.js';
+import { requireOpening } from './release-steps.js';
+
+export interface RecomputedNumbers {
+  readonly lines: readonly EvidenceLine[];
+  readonly claims: Claims;
+  readonly plots: readonly GroupPoints[];
+  readonly suspect: Expert['suspect'];
+  readonly check: CheckFact;
+}
+
+/** @throws `BUNDLE_INCOMPLETE`, `BUNDLE_OPENING`, and what `recompute` throws */
+export async function recomputeNumbers(
+  { dir, about, statements }: Opened,
+  check: CheckFact | null,
+): Promise<RecomputedNumbers> {
+  const release = releasesOf(statements).find((one) => one.release === about.release);
+  const commitment = commitmentsOf(statements).find((one) => one.release === about.release);
+  if (check === null || release === undefined || commitment === undefined) {
+    throw evidenceError('BUNDLE_INCOMPLETE', 'an expert bundle must show its check, its release and its commitment', {
+      where: about.about.id,
+    });
+  }
+  const expert: Expert = {
+    claims: await readJson(dir, bundlePaths.claims),
+    keys: await readJson(dir, bundlePaths.keys),
+    original: await readJson(dir, bundlePaths.original),
+    suspect: await readJson(dir, bundlePaths.suspect),
+    alignment: await readJson(dir, bundlePaths.alignment),
+  };
+  const { batch } = expert.keys;
+  requireOpening(
+    statements.filter((one) => one.predicate.check === check.check),
+    release.release,
+    batch,
+  );
+  const multiplicity = expertMultiplicity(check, commitment.plan.batches);
+  const { lines } = await recompute(expert, commitment, release, check.suspect, multiplicity);
+  return {
+    lines,
+    claims: { ...expert.claims, ...multiplicity, lines },
+    plots: await unitPoints({ expert, commitment, release }),
+    suspect: expert.suspect,
+    check,
+  };
+}
