@@ -143,6 +143,7 @@ export function correlate(
   keys: OpenedKeys,
   directions: ReadonlyMap<string, Float64Array>,
 ): MarkResult {
+  const most = largest(plan, directions);
   let product = 0;
   let squares = 0;
   let n = 0;
@@ -156,8 +157,9 @@ export function correlate(
     eachMarkedRow(plan, marked, keys, (row, chips) => {
       const start = row * marked.width;
       for (let k = 0; k < chips.length; k++) {
-        own += chips[k]! * d[start + k]!;
-        ownSquares += d[start + k]! * d[start + k]!;
+        const scaled = d[start + k]! / most;
+        own += chips[k]! * scaled;
+        ownSquares += scaled * scaled;
       }
       count += chips.length;
     });
@@ -168,6 +170,18 @@ export function correlate(
   }
   const z = squares > 0 ? product / Math.sqrt(squares) : 0;
   return { z, n, perTensor, log10p: squares > 0 ? cappedByEntropy(log10NormalTail(z)) : 0 };
+}
+
+/**
+ * The largest |d|, by which all are divided: a suspect far from w0 has d near 1e-160, whose squares round to 0 or to
+ * the least float64, and ‖d‖ would come out many times too small.
+ */
+function largest(plan: ReleasePlan, directions: ReadonlyMap<string, Float64Array>): number {
+  let most = 0;
+  for (const { tensor } of plan.marked) {
+    for (const value of directions.get(tensor) ?? []) most = Math.max(most, Math.abs(value));
+  }
+  return most > 0 ? most : 1;
 }
 
 export interface Multiplicity {
