@@ -4,6 +4,7 @@ export * from './clock.js';
 export * from './cursor.js';
 export * from './errors.js';
 export * from './hash.js';
+export * from './markup.js';
 export * from './progress.js';
 export * from './random.js';
 export * from './source.js';

@@ -22,6 +22,16 @@ export const registry: readonly Registered[] = [
     load: () => import('./commands/record.js'),
   },
   {
+    name: 'rights',
+    summary: 'which law protects which part of the model, where, and what is missing',
+    load: () => import('./commands/rights.js'),
+  },
+  {
+    name: 'terms',
+    summary: 'register signed agreements: who is bound, to what, until when',
+    load: () => import('./commands/terms.js'),
+  },
+  {
     name: 'train',
     summary: 'train a model on a table or on sensor windows, and record all of it',
     load: () => import('./commands/train.js'),

@@ -1,5 +1,7 @@
 /** Pictures of the report, as SVG text: unit against unit, and a mark's score among wrong keys. No script, no outside reference. */
 
+import { escapeXml } from '../base/index.js';
+
 export interface UnitPoint {
   /** Position of the unit in the suspect. */
   readonly suspect: number;
@@ -9,9 +11,6 @@ export interface UnitPoint {
 
 const SIZE = 260;
 const PAD = 34;
-
-export const escapeXml = (text: string): string =>
-  text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`).replace(/\p{Cc}/gu, ' ');
 
 /**
  * Unit-against-unit plot of one group: a copy that kept the order shows its hits on the diagonal; chance scatters, one hit on average.

@@ -2,6 +2,7 @@
  * The report of a bundle: one self-contained HTML page, in plain words, every number with its method and its limits.
  * A pure function of what the bundle holds: `verify` renders it again and compares, so that it cannot say anything else.
  */
+import { escapeXml as e } from '../base/index.js';
 import type { Candidate, EvidenceLine } from '../detect/index.js';
 import { tweakText } from '../detect/index.js';
 import { commitmentsOf, releasesOf } from '../mark/index.js';
@@ -9,7 +10,7 @@ import type { StatementView } from '../record/index.js';
 import { earliestStamp, stampsOf } from '../room/index.js';
 import type { BundleAbout, Claims } from './bundle.js';
 import type { CheckFact } from './check-fact.js';
-import { escapeXml as e, scorePlot, unitPlot } from './plot.js';
+import { scorePlot, unitPlot } from './plot.js';
 import type { GroupPoints } from './points.js';
 
 export interface ReportContent {

@@ -3,8 +3,8 @@
  * several possible, and only where one is left is there an answer. All requirements have to be met, so the weakest
  * decides; a right with several legal bases is as strong as the strongest.
  */
-import { type Circumstances, factsIn, holds, moveMonths } from './condition.js';
-import type { Citation, InForce, Requirement, RowKind, Rule, Statement, Title } from './law.js';
+import { type Circumstances, type Facts, factsIn, holds, moveMonths } from './condition.js';
+import type { Citation, InForce, Requirement, RowKind, Rule, Statement, Term, Title } from './law.js';
 import { RULES_BASE } from './load-law.js';
 import {
   type Answer,
@@ -58,7 +58,7 @@ export interface CellResult {
   readonly titles: readonly TitleResult[];
   /** The reasons that the answer rests on: of the best title, or why there is none. */
   readonly reasons: readonly Reason[];
-  /** The weakest of them, which decide. */
+  /** Those of them that hold the answer where it is. */
   readonly decides: readonly string[];
   /** Every unverified citation that the answer rests on. */
   readonly unverified: readonly Citation[];
@@ -84,7 +84,6 @@ function cellOf(
   reasons: readonly Reason[],
 ): CellResult {
   const rests = [...(titles[0]?.title.cite ?? []), ...reasons.flatMap((one) => one.cite)];
-  const low = Math.min(...reasons.map((one) => one.range.low));
   return {
     rule,
     row,
@@ -93,10 +92,14 @@ function cellOf(
     attainable: verdictOf(attainable),
     titles,
     reasons,
-    decides: reasons.filter((one) => one.range.low === low).map((one) => one.id),
+    decides: reasons.filter((one) => holdsBack(one.range, range)).map((one) => one.id),
     unverified: distinct(rests.filter((one) => !one.verified)),
   };
 }
+
+/** A settled answer is capped by the reasons that can do no better; an open one hangs on those that can do worst. */
+const holdsBack = (reason: Range, cell: Range): boolean =>
+  cell.low === cell.high ? reason.high === cell.high : reason.low === cell.low;
 
 function noTitle({ notRecognised, notModelled }: Rule): Reason | null {
   const reason = (id: string, { text, cite }: Statement, range: Range): Reason => ({
@@ -117,7 +120,7 @@ function noTitle({ notRecognised, notModelled }: Rule): Reason | null {
 }
 
 function evaluateTitle(title: Title, row: RowKind, at: Circumstances): TitleResult {
-  const ends = endOf(title, at);
+  const ends = endOf(title.term, at.facts);
   const reasons = [
     reach(title, row),
     ...inForceReason(title, at),
@@ -212,13 +215,12 @@ export function judge(requirement: Requirement, at: Circumstances): Reason {
 }
 
 /** Last day on which the term runs; null where no number of years is known or no beginning. */
-function endOf({ term }: Title, at: Circumstances): string | null {
+export function endOf(term: Term, facts: Facts): string | null {
   if (term.years === undefined) return null;
-  const from = (term.from ?? []).map((fact) => at.facts.get(fact)).find((day) => typeof day === 'string');
+  const from = (term.from ?? []).map((fact) => facts.get(fact)).find((day) => typeof day === 'string');
   if (typeof from !== 'string') return null;
-  const year = Number(from.slice(0, 4));
   // Fifteen years from 1 January 2027 end with 31 December 2041.
-  if (term.fromNextJanuary === true) return `${year + term.years}-12-31`;
+  if (term.fromNextJanuary === true) return `${Number(from.slice(0, 4)) + term.years}-12-31`;
   return moveMonths(from, term.years * 12);
 }
 

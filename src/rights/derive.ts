@@ -1,0 +1,294 @@
+/**
+ * How facts follow from statements, one function a fact. An answer about the asset goes before what follows from
+ * statements, that before an answer for the whole room. A fact that the ledger has to show is never answered.
+ */
+import type { Asset, StatementView } from '../record/index.js';
+import type { Facts, FactValue } from './condition.js';
+import type { Attribute, FactSpec, RowKind } from './law.js';
+import type { MeasureJudgement } from './measures.js';
+import { answerAbout, bindsOn, covers, type Register, sameParty, type Terms } from './register.js';
+
+/** What the facts are asked of: an asset, of data sets one part of it; null stands for an asset that is not recorded. */
+export interface Subject {
+  readonly asset: Asset | null;
+  readonly attribute: Attribute | null;
+  readonly row: RowKind;
+}
+
+export interface Setting {
+  readonly register: Register;
+  /** `YYYY-MM-DD` */
+  readonly today: string;
+  /** Judges the measures for one asset; passed in, since measures look at facts of their own. */
+  readonly measures: (asset: Asset | null) => readonly MeasureJudgement[];
+  /** `--what-if`: taken instead of whatever is known. */
+  readonly supposed: ReadonlyMap<string, FactValue>;
+}
+
+export interface KnownFact {
+  readonly value: FactValue;
+  readonly how: 'stated' | 'answered' | 'shown' | 'not-shown' | 'supposed';
+  /** The statements that it rests on. */
+  readonly statements: readonly StatementView[];
+  /** The field that says so. */
+  readonly field: string | null;
+}
+
+interface Made {
+  readonly value: FactValue;
+  readonly field?: string;
+  readonly statements?: readonly StatementView[];
+}
+type Deriver = (subject: Subject, setting: Setting) => Made | null;
+
+export function factOf(spec: FactSpec, subject: Subject, setting: Setting): KnownFact | null {
+  const supposed = setting.supposed.get(spec.id);
+  if (supposed !== undefined) return { value: supposed, how: 'supposed', statements: [], field: null };
+  const { answers } = setting.register;
+  const derive = derivers[spec.id];
+  const mayAnswer = derive === undefined || spec.shownOrNot !== true;
+  if (mayAnswer && subject.asset !== null) {
+    const given = answerAbout(answers.get(subject.asset.sha256), spec.id, subject.attribute);
+    if (given !== null) return answered(given.value, given.statement);
+  }
+  const made = derive?.(subject, setting) ?? null;
+  if (made !== null && (spec.shownOrNot !== true || made.value !== notShown(spec))) {
+    const statements = made.statements ?? (subject.asset === null ? [] : [subject.asset.statement]);
+    return {
+      value: made.value,
+      how: spec.shownOrNot === true ? 'shown' : 'stated',
+      statements,
+      field: made.field ?? null,
+    };
+  }
+  if (mayAnswer) {
+    const given = answerAbout(answers.get(''), spec.id, null);
+    if (given !== null) return answered(given.value, given.statement);
+  }
+  if (spec.shownOrNot === true) {
+    return { value: made?.value ?? notShown(spec), how: 'not-shown', statements: made?.statements ?? [], field: null };
+  }
+  return null;
+}
+
+const answered = (value: FactValue, statement: StatementView): KnownFact => ({
+  value,
+  how: 'answered',
+  statements: [statement],
+  field: 'value',
+});
+
+/** What a fact that has to be shown is while nothing shows it. */
+const notShown = (spec: FactSpec): FactValue =>
+  spec.type === 'choice' ? (spec.id === 'recipients-bound' ? 'not-shared' : 'none') : false;
+
+export function factsOf(specs: Iterable<FactSpec>, subject: Subject, setting: Setting): Facts {
+  const facts = new Map<string, FactValue>();
+  for (const spec of specs) {
+    const known = factOf(spec, subject, setting);
+    if (known !== null) facts.set(spec.id, known.value);
+  }
+  return facts;
+}
+
+interface Said {
+  readonly how?: { readonly way?: string; readonly choices?: string };
+  readonly authors?: readonly { readonly name: string; readonly relation?: string; readonly part?: string }[];
+  readonly effort?: Readonly<
+    Record<string, { readonly hours?: number; readonly cost?: number; readonly compute?: { readonly hours: number } }>
+  >;
+  readonly columns?: readonly string[];
+  readonly country?: string;
+  readonly made?: { readonly to?: string };
+  readonly published?: string;
+  readonly nature?: 'factual' | 'judgement';
+  readonly confidentiality?: {
+    readonly level?: string;
+    readonly shared?: readonly { readonly with: string; readonly on?: string; readonly under?: string }[];
+  };
+  readonly parts?: Readonly<Partial<Record<Attribute, Said>>>;
+}
+
+const saidOf = (subject: Subject): Said => (subject.asset?.predicate ?? {}) as Said;
+/** Of the part where it says something of its own, else of the whole set. */
+function field<K extends keyof Said>(subject: Subject, name: K): Said[K] {
+  const said = saidOf(subject);
+  const own = subject.attribute === null ? undefined : said.parts?.[subject.attribute]?.[name];
+  return own ?? said[name];
+}
+
+const ORIGINS: Readonly<Record<string, FactValue>> = {
+  made: 'created',
+  'own-sensors': 'measured',
+  'connected-product': 'measured',
+  collected: 'collected',
+  'user-generated': 'user-generated',
+  simulated: 'simulated',
+  bought: 'bought',
+  licensed: 'licensed',
+  public: 'public',
+};
+const CONNECTED: Readonly<Record<string, boolean>> = {
+  'connected-product': true,
+  collected: false,
+  'user-generated': false,
+  simulated: false,
+};
+
+const derivers: Readonly<Record<string, Deriver>> = {
+  'connected-product': (subject) => {
+    const value = CONNECTED[field(subject, 'how')?.way ?? ''];
+    return value === undefined ? null : { value, field: 'how.way' };
+  },
+  'data-origin': (subject) => {
+    if (subject.attribute === 'synthetic') return { value: 'simulated', field: 'parts.synthetic' };
+    const value = ORIGINS[field(subject, 'how')?.way ?? ''];
+    return value === undefined ? null : { value, field: 'how.way' };
+  },
+  'systematic-arrangement': (subject) =>
+    (field(subject, 'columns')?.length ?? 0) > 0 ? { value: true, field: 'columns' } : null,
+  'investment-recorded': (subject) => {
+    const bucket = ['obtaining', 'verification', 'presentation', 'labelling'].find((name) =>
+      spent(field(subject, 'effort')?.[name]),
+    );
+    return bucket === undefined ? null : { value: true, field: `effort.${bucket}` };
+  },
+  'maker-place': (subject) => {
+    const country = saidOf(subject).country;
+    return country === undefined ? null : { value: country, field: 'country' };
+  },
+  'completed-on': ({ asset }) => {
+    if (asset === null) return null;
+    const to = (asset.predicate as Said).made?.to;
+    return to === undefined
+      ? { value: asset.first.time.slice(0, 10), field: 'time', statements: [asset.first] }
+      : { value: to, field: 'made.to' };
+  },
+  'labels-nature': (subject) => {
+    const nature = subject.attribute === 'labels' ? saidOf(subject).parts?.labels?.nature : undefined;
+    if (nature === undefined) return null;
+    return { value: nature === 'judgement' ? 'subjective' : 'factual', field: 'parts.labels.nature' };
+  },
+  'electronic-access-control': ({ asset }, setting) => {
+    const met = setting.measures(asset).find((one) => ['M11', 'M12'].includes(one.measure.id) && one.state === 'met');
+    return met === undefined ? null : { value: true, statements: met.statements, field: met.measure.id };
+  },
+  'human-authors-named': (subject) =>
+    (field(subject, 'authors')?.length ?? 0) > 0 ? { value: true, field: 'authors' } : null,
+  'human-choices-recorded': (subject) => {
+    if (field(subject, 'authors')?.some((one) => one.part !== undefined) === true)
+      return { value: true, field: 'authors.part' };
+    return field(subject, 'how')?.choices === undefined ? null : { value: true, field: 'how.choices' };
+  },
+  'made-by': ({ asset, row }) => (asset !== null && row === 'model' ? { value: 'machine', field: 'kind' } : null),
+  'authors-bound': (subject, setting) => authorsBound(subject, setting),
+  'patent-filed': (subject, setting) => {
+    const filed = answerOn('patent-filed-on', subject, setting);
+    if (filed === null || String(filed.value) > setting.today) return null;
+    return { value: true, field: 'patent-filed-on', statements: [filed.statement] };
+  },
+  'priority-date': (subject, setting) => {
+    const filed = answerOn('patent-filed-on', subject, setting);
+    if (filed === null || String(filed.value) > setting.today) return { value: setting.today, statements: [] };
+    return { value: filed.value, field: 'patent-filed-on', statements: [filed.statement] };
+  },
+  published: (subject, { today }) => {
+    const { published, confidentiality } = saidOf(subject);
+    if (published !== undefined) return { value: published <= today, field: 'published' };
+    const level = confidentiality?.level;
+    if (level === 'public') return { value: true, field: 'confidentiality.level' };
+    if (level === 'secret' || level === 'confidential') return { value: false, field: 'confidentiality.level' };
+    return null;
+  },
+  'published-on': (subject) => {
+    const day = saidOf(subject).published;
+    return day === undefined ? null : { value: day, field: 'published' };
+  },
+  'generally-known': (subject, setting) => {
+    const published = derivers.published!(subject, setting);
+    return published?.value === true ? published : null;
+  },
+  'commercial-value': (subject) => {
+    const bucket = Object.entries(field(subject, 'effort') ?? {}).find(([, one]) => spent(one));
+    return bucket === undefined ? null : { value: true, field: `effort.${bucket[0]}` };
+  },
+  'reasonable-measures': ({ asset }, setting) => {
+    const met = setting.measures(asset).filter((one) => one.state === 'met');
+    const missing = setting
+      .measures(asset)
+      .filter((one) => one.measure.core && !['met', 'not-asked'].includes(one.state));
+    // What recording alone meets (the register, the log) is no step that keeps anyone out.
+    const real = met.filter((one) => !one.byItself);
+    const statements = real.flatMap((one) => one.statements);
+    if (real.length === 0) return null;
+    return {
+      value: missing.length === 0 ? 'core' : 'some',
+      statements,
+      field: real.map((one) => one.measure.id).join(' '),
+    };
+  },
+  'recipients-bound': (subject, setting) => recipientsBound(subject, setting),
+  'shipped-in-clear': ({ asset }, { register }) => {
+    const first = asset === null ? undefined : register.deliveries.get(asset.sha256)?.[0];
+    return first === undefined ? null : { value: true, field: 'files', statements: [first.statement] };
+  },
+  'reverse-engineering-clause': ({ asset }, { register, today }) => {
+    const over = register.terms.filter((one) => givesOut(one) && covers(one.assets, asset) && bindsOn(one, today));
+    if (over.length === 0 || !over.every((one) => one.clauses.reverseEngineering === true)) return null;
+    return { value: true, field: 'clauses.reverseEngineering', statements: over.map((one) => one.statement) };
+  },
+};
+
+export const derivedFacts: ReadonlySet<string> = new Set(Object.keys(derivers));
+
+/** Terms under which something is given to others, rather than work is done for the owner. */
+const givesOut = (terms: Terms): boolean => terms.kind !== 'employment' && terms.kind !== 'assignment';
+
+const spent = (one: { hours?: number; cost?: number; compute?: { hours: number } } | undefined): boolean =>
+  (one?.hours ?? 0) > 0 || (one?.cost ?? 0) > 0 || (one?.compute?.hours ?? 0) > 0;
+
+function answerOn(fact: string, { asset, attribute }: Subject, { register, supposed }: Setting) {
+  const value = supposed.get(fact);
+  if (value !== undefined && asset !== null) return { value, statement: asset.statement };
+  const own = asset === null ? null : answerAbout(register.answers.get(asset.sha256), fact, attribute);
+  return own ?? answerAbout(register.answers.get(''), fact, null);
+}
+
+function authorsBound(subject: Subject, { register, today }: Setting): Made | null {
+  const authors = field(subject, 'authors') ?? [];
+  if (authors.length === 0 || subject.asset === null) return null;
+  const statements: StatementView[] = [subject.asset.statement];
+  for (const { name, relation } of authors) {
+    if (relation === 'employee' || relation === 'founder') continue;
+    const assigned = register.terms.find(
+      (one) =>
+        (one.kind === 'assignment' || one.clauses.assignment === true) &&
+        one.from <= today &&
+        covers(one.assets, subject.asset) &&
+        one.parties.some((party) => sameParty(party, name)),
+    );
+    // An assignment may exist that nobody registered, so this is asked, not denied.
+    if (assigned === undefined) return null;
+    statements.push(assigned.statement);
+  }
+  return { value: true, field: 'authors.relation', statements };
+}
+
+function recipientsBound(subject: Subject, { register, today }: Setting): Made | null {
+  const { asset } = subject;
+  if (asset === null) return null;
+  const shared = saidOf(subject).confidentiality?.shared ?? [];
+  const recipients = [
+    ...shared.map((one) => one.with),
+    ...(register.deliveries.get(asset.sha256) ?? []).map((one) => one.recipient),
+  ];
+  if (recipients.length === 0) return null;
+  const over = register.terms.filter((one) => covers(one.assets, asset) && bindsOn(one, today));
+  const used = new Set<StatementView>();
+  for (const recipient of recipients) {
+    const terms = over.find((one) => one.parties.some((party) => sameParty(party, recipient)));
+    if (terms === undefined) return { value: 'some-unbound', field: `no terms in force with ${recipient}` };
+    used.add(terms.statement);
+  }
+  return { value: 'all-bound', field: 'parties', statements: [...used] };
+}
