@@ -9,6 +9,7 @@ import {
   vaultOf,
 } from '../mark/index.js';
 import type { Room } from '../room/index.js';
+import { bundlePaths } from './bundle.js';
 
 /** Plain data of `recompute/release.json`; all hex, 32 bytes each. */
 export interface OpenedRelease {
@@ -45,6 +46,7 @@ export function secretsOf(opened: OpenedRelease, commitment: CommitmentFact): Re
     throw evidenceError('BUNDLE_SEEDS', 'the opened seeds are not those of one release', {
       expected: `seeds and salts of 32 bytes in hex, of ${commitment.release}`,
       got: wrong === undefined ? String(release) : JSON.stringify(wrong).slice(0, 80),
+      where: bundlePaths.release,
       todo: 'ask the owner for a new bundle: muniment prove RELEASE --expert --all-batches',
     });
   }

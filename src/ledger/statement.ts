@@ -109,7 +109,12 @@ export function openFields(payload: StatementPayload, openings: Openings, where:
   const shown: [string, Json][] = [];
   for (const [name, opening] of Object.entries(openings)) {
     if (!closed.delete(fieldHash(opening.salt, name, opening.value))) {
-      throw evidenceError('OPENING_MISMATCH', 'an opened field is not what was signed', { got: name, where });
+      throw evidenceError('OPENING_MISMATCH', 'an opened field is not what was signed', {
+        expected: 'a name, value and salt whose hash the statement holds',
+        got: `another ${name}`,
+        where,
+        todo: 'the file of openings was changed after it was made; ask for it again',
+      });
     }
     shown.push([name, opening.value]);
   }

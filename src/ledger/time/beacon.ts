@@ -59,6 +59,7 @@ const DST = 'BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_';
 /** A round is some 300 bytes. */
 const MAX_ROUND_BYTES = 4096;
 const TIMEOUT_MS = 20_000;
+const FETCH_AGAIN = 'fetch the round again, from a relay of its network';
 
 /** @throws `BEACON_MALFORMED`, `BEACON_SIGNATURE` */
 export function verifyBeacon(round: Json, chain: BeaconChain = QUICKNET, where = 'beacon round'): VerifiedRound {
@@ -77,8 +78,10 @@ export function verifyBeacon(round: Json, chain: BeaconChain = QUICKNET, where =
     (randomness === undefined || (typeof randomness === 'string' && /^[0-9a-f]{64}$/.test(randomness)));
   if (!valid) {
     throw evidenceError('BEACON_MALFORMED', 'not a round of a drand beacon', {
-      expected: '{"round", "randomness", "signature"} of quicknet',
+      expected: `{"round", "randomness", "signature"} of ${chain.name}`,
+      got: JSON.stringify(round).slice(0, 100),
       where,
+      todo: FETCH_AGAIN,
     });
   }
   const bytes = fromHex(signature);
@@ -88,21 +91,27 @@ export function verifyBeacon(round: Json, chain: BeaconChain = QUICKNET, where =
     const good = bls12_381.shortSignatures.verify(bytes, message, fromHex(chain.publicKey));
     if (!good)
       throw evidenceError('BEACON_SIGNATURE', 'the beacon round is not signed by its network', {
-        got: `round ${number}`,
+        expected: `a signature of ${chain.name}`,
+        got: `round ${number}, signature ${signature}`,
         where,
+        todo: FETCH_AGAIN,
       });
   } catch (cause) {
     if (cause instanceof MunimentError) throw cause;
     throw evidenceError('BEACON_SIGNATURE', 'the beacon round’s signature is no point of the curve', {
-      got: `round ${number}`,
+      expected: `a signature of ${chain.name}`,
+      got: `round ${number}, signature ${signature}`,
       where,
+      todo: FETCH_AGAIN,
       cause,
     });
   }
   if (typeof randomness === 'string' && !equalBytes(fromHex(randomness), value)) {
     throw evidenceError('BEACON_SIGNATURE', 'the beacon round’s value is not the hash of its signature', {
-      got: `round ${number}`,
+      expected: Buffer.from(value).toString('hex'),
+      got: `round ${number}, randomness ${randomness}`,
       where,
+      todo: FETCH_AGAIN,
     });
   }
   return {
