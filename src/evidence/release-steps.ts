@@ -30,6 +30,8 @@ export interface GivenFiles {
   readonly graph?: string;
   /** A drand round: a file, or the address of a relay. */
   readonly beacon?: string;
+  /** Where the release is made again; default the system's folder for temporary files. Nothing is left in it. */
+  readonly workshop?: string;
   readonly progress?: (label: string) => Progress;
 }
 
@@ -48,6 +50,12 @@ interface Steps {
   holds(step: string, says: string): void;
   unknown(step: string, says: string): void;
 }
+
+const BOUND_TO: Readonly<Record<BeaconRecord['kind'], string>> = {
+  drand: ' and the beacon round',
+  timestamp: ' and the time-stamp token',
+  none: '',
+};
 
 const isAddress = (named: string): boolean => /^https?:\/\//.test(named);
 
@@ -112,11 +120,12 @@ export async function releaseSteps(opened: Opened, given: GivenFiles, steps: Ste
       original: given.original,
       graph: given.graph ?? null,
       opened: secrets,
+      ...(given.workshop === undefined ? {} : { workshop: given.workshop }),
       progress: given.progress ?? (() => noProgress),
     });
     steps.holds(
       'release',
-      `${release.release} was made again from the original, the seeds, the plan and the beacon: ${bytes} bytes, SHA-256 ${files.map((file) => file.sha256).join(', ')}, as released`,
+      `${release.release} was made again from the original, the plan, every seed${BOUND_TO[release.beacon.kind]}: ${bytes} bytes, SHA-256 ${files.map((file) => file.sha256).join(', ')}, as released`,
     );
   } else if (given.original !== undefined) refuseUnopened(release.release, 'original');
   else steps.unknown('release', notRecomputed(commitment, secrets !== null));

@@ -80,15 +80,19 @@ export async function filesIn(
     .filter((entry) => entry.isFile())
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join('/'))
     .sort((a, b) => (a === main ? -1 : b === main ? 1 : a < b ? -1 : 1));
+  const sizes = await Promise.all(names.map(async (name) => (await stat(path.join(folder, name))).size));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
   const files: ReleaseFact['files'][number][] = [];
-  for (const [index, name] of names.entries()) {
+  let before = 0;
+  for (const name of names) {
     const source = await fileSource(path.join(folder, name));
     try {
-      files.push({ name, sha256: await sha256OfSource(source), bytes: source.byteLength });
+      const sha256 = await sha256OfSource(source, (done) => progress.update(before + done, total, name));
+      files.push({ name, sha256, bytes: source.byteLength });
+      before += source.byteLength;
     } finally {
       await source.close();
     }
-    progress.update(index + 1, names.length, name);
   }
   return files;
 }

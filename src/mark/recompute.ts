@@ -19,6 +19,8 @@ export interface RecomputeInput {
   /** The ONNX file that vouched for the unit groups, where the commitment names one. */
   readonly graph?: string | null;
   readonly opened: Opened & { readonly copySalt: Uint8Array };
+  /** An existing folder with room for the copy; default the system's for temporary files. */
+  readonly workshop?: string;
   readonly progress?: (label: string) => Progress;
 }
 
@@ -36,14 +38,14 @@ export interface RecomputedCopy {
 export async function recomputeRelease(
   commitment: CommitmentFact,
   release: ReleaseFact,
-  { original, graph = null, opened, progress = () => noProgress }: RecomputeInput,
+  input: RecomputeInput,
 ): Promise<RecomputedCopy> {
-  checkOpened(commitment, opened.seeds);
-  const model = await openCommitted(original, commitment, progress);
+  checkOpened(commitment, input.opened.seeds);
+  const model = await openCommitted(input.original, commitment, input.progress ?? (() => noProgress));
   try {
-    const vouching = await openVouching(graph, commitment);
+    const vouching = await openVouching(input.graph ?? null, commitment);
     try {
-      return await rewrite(model, vouching, commitment, release, opened, progress);
+      return await rewrite(model, vouching, commitment, release, input);
     } finally {
       await vouching?.close();
     }
@@ -57,10 +59,9 @@ async function rewrite(
   graph: Model | null,
   commitment: CommitmentFact,
   release: ReleaseFact,
-  opened: RecomputeInput['opened'],
-  progress: (label: string) => Progress,
+  { opened, workshop = os.tmpdir(), progress = () => noProgress }: RecomputeInput,
 ): Promise<RecomputedCopy> {
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'muniment-recompute-'));
+  const folder = await mkdtemp(path.join(workshop, 'muniment-recompute-'));
   try {
     // The bytes do not depend on the main file's name, so no name is taken from the statement: it may be hostile.
     const main = path.basename(model.sources[0]!.name);

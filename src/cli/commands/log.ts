@@ -120,7 +120,7 @@ function lineOf(one: LedgerStatement, status: Line['status'], stamp: Line['stamp
     authors.length > 0
       ? authors.map((author) => String(author.name)).join(', ')
       : typeof predicate.recipient === 'string'
-        ? `to ${predicate.recipient}`
+        ? `to ${predicate.recipient}${typeof predicate.release === 'string' ? ` (${predicate.release})` : ''}`
         : typeof predicate.owner === 'string'
           ? predicate.owner
           : null;

@@ -1,6 +1,8 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { readTrust, type VerifyError, verifyBundle } from '../../evidence/index.js';
-import type { Command } from '../command.js';
+import type { Call, Command } from '../command.js';
 import { textOption } from '../options.js';
 
 const SIGNS = { holds: 'holds  ', fails: 'FAILS  ', unknown: 'unknown' } as const;
@@ -58,6 +60,7 @@ round; --beacon compares that round with one that you got yourself. Exit code 1 
         ...at('released'),
         ...at('graph'),
         ...at('beacon'),
+        ...(textOption(call, 'original') === undefined ? {} : { workshop: await workshopOf(call) }),
         progress: (label) => call.progress(label),
       },
     );
@@ -69,6 +72,13 @@ round; --beacon compares that round with one that you got yourself. Exit code 1 
     return { json: report, text, exitCode: report.result === 'bad' ? 1 : 0 };
   },
 };
+
+/** A marked copy must not be left behind when the work is interrupted. */
+async function workshopOf(call: Call): Promise<string> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'muniment-verify-'));
+  call.onExit(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
 
 function errorLines(error: VerifyError | null): readonly string[] {
   if (error === null) return [];
