@@ -6,6 +6,7 @@ import { committable, releasedValues } from './canonical.js';
 import { commitModel } from './commitment.js';
 import { checkSeed } from './keys.js';
 import { planDigest } from './plan.js';
+import { checkPlanFits } from './plan-fit.js';
 import type { CommitmentFact, ReleaseFact } from './statements.js';
 
 export interface Opened {
@@ -46,7 +47,7 @@ export function checkOpened(
 /**
  * Checks that original, seeds and plan are the committed ones, and writes the release anew.
  * @param original the unmarked original, laid out as `commitment.structure` says
- * @throws what `checkOpened` throws, and `MARK_ORIGINAL_COMMITMENT`
+ * @throws what `checkOpened` and `checkPlanFits` throw, and `MARK_ORIGINAL_COMMITMENT`
  */
 export async function reproduceRelease(
   original: CanonicalModel,
@@ -58,6 +59,7 @@ export async function reproduceRelease(
 ): Promise<void> {
   const { plan, release } = commitment;
   checkOpened(commitment, opened.seeds);
+  checkPlanFits(plan, original);
   const reading = progress('reading the original');
   const { root } = await commitModel(await committable(original), opened.originalSalt, (done, total) =>
     reading.update(done, total),

@@ -6,7 +6,16 @@ import { after, test } from 'node:test';
 import { initialDense } from '../align/testing/dense.js';
 import { seededRandom, sha256Hex } from '../base/index.js';
 import { collect, recordAssets } from '../record/index.js';
-import { commitmentsOf, getSecrets, recomputeRelease, release, releasesOf, resumeRelease } from './index.js';
+import {
+  commitmentsOf,
+  getSecrets,
+  planDigest,
+  type ReleasePlan,
+  recomputeRelease,
+  release,
+  releasesOf,
+  resumeRelease,
+} from './index.js';
 import { denseExternal, denseOnnx, denseShards, type TestRoom, testRoom } from './testing/room.js';
 
 const rooms: TestRoom[] = [];
@@ -187,4 +196,35 @@ test('what an owner could make up afterwards is refused', async () => {
   );
   const more = { ...fact, files: [...fact.files, { ...fact.files[0]!, name: '../../etc/passwd' }] };
   await assert.rejects(recomputeRelease(commitment, more, renamed), { code: 'MARK_COPY_DIFFERS' });
+});
+
+test('a plan that asks for more than the original has is refused before anything is derived', async () => {
+  const room = await testRoom();
+  rooms.push(room);
+  const model = path.join(room.dir, 'net.onnx');
+  await writeFile(model, denseOnnx(net));
+  await recordAssets(room, [{ kind: 'model', paths: [model], facts: { name: 'net' }, keep: 'full' }]);
+  const made = await release(room, { model, recipient: 'acme', out: path.join(room.dir, 'copy.onnx') });
+  const statements = await collect(room.ledger.statements());
+  const [commitment, fact] = [commitmentsOf(statements)[0]!, releasesOf(statements)[0]!];
+  const opened = await getSecrets(room.vault, made.release);
+  const { plan } = commitment;
+  const [marked, group] = [plan.marked[0]!, plan.groups[0]!];
+  const [segment] = group.segments;
+  const huge = 2 ** 40;
+  const plans: readonly Partial<ReleasePlan>[] = [
+    { marked: [{ ...marked, rows: huge }] },
+    { marked: [{ ...marked, width: huge }] },
+    { marked: [{ ...marked, tensor: 'none' }] },
+    { groups: [{ ...group, size: huge }] },
+    { groups: [{ ...group, segments: [] }] },
+    { groups: [{ ...group, segments: [{ ...segment!, repeat: huge }] }] },
+    { groups: [{ ...group, segments: [{ ...segment!, start: 1 }] }] },
+    { groups: [{ ...group, segments: [{ ...segment!, tensor: 'none' }] }] },
+  ];
+  for (const change of plans) {
+    const other = { ...plan, ...change };
+    const dishonest = { ...commitment, plan: other, planDigest: planDigest(other) };
+    await assert.rejects(recomputeRelease(dishonest, fact, { original: model, opened }), { code: 'MARK_PLAN_MISFIT' });
+  }
 });
