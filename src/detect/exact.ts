@@ -51,6 +51,8 @@ export interface OrderResult {
   /** Units whose order was open. */
   readonly units: number;
   readonly groups: readonly { readonly id: string; readonly hits: number; readonly size: number }[];
+  /** log10 of the bound, not capped. */
+  readonly bound: number;
   /** Capped by the key's entropy; not corrected for multiplicity. */
   readonly log10p: number;
 }
@@ -79,7 +81,8 @@ export function orderTest({ plan, reference, suspect, keys, alignment }: ExactIn
   }
   const hits = groups.reduce((sum, group) => sum + group.hits, 0);
   const units = groups.reduce((sum, group) => sum + group.size, 0);
-  return { hits, units, groups, log10p: cappedByEntropy(log10PooledHits(hits, groups.length)) };
+  const bound = log10PooledHits(hits, groups.length);
+  return { hits, units, groups, bound, log10p: cappedByEntropy(bound) };
 }
 
 export interface MarkResult {
@@ -87,6 +90,8 @@ export interface MarkResult {
   /** Chips that were read. */
   readonly n: number;
   readonly perTensor: readonly { readonly tensor: string; readonly z: number; readonly n: number }[];
+  /** log10 of the tail, not capped. */
+  readonly bound: number;
   /** Capped by the key's entropy; not corrected for multiplicity. */
   readonly log10p: number;
 }
@@ -134,7 +139,7 @@ function scaleFactors(planned: PlanTensor, groups: ReadonlyMap<string, AlignedGr
  */
 export function markTest(input: ExactInput): MarkResult {
   const { plan, keys, reference, suspect, alignment } = input;
-  if (alignment === null) return { z: 0, n: 0, perTensor: [], log10p: 0 };
+  if (alignment === null) return { z: 0, n: 0, perTensor: [], bound: 0, log10p: 0 };
   return correlate(plan, keys, markDirection(plan, reference, suspect, alignment));
 }
 
@@ -169,7 +174,8 @@ export function correlate(
     perTensor.push({ tensor: marked.tensor, z: ownSquares > 0 ? own / Math.sqrt(ownSquares) : 0, n: count });
   }
   const z = squares > 0 ? product / Math.sqrt(squares) : 0;
-  return { z, n, perTensor, log10p: squares > 0 ? cappedByEntropy(log10NormalTail(z)) : 0 };
+  const bound = squares > 0 ? log10NormalTail(z) : 0;
+  return { z, n, perTensor, bound, log10p: cappedByEntropy(bound) };
 }
 
 /**
@@ -189,6 +195,11 @@ export interface Multiplicity {
   readonly factor: number;
   /** In words, for the report. */
   readonly how: string;
+  /**
+   * log10 of the ways in which tensors could have been paired; paid before the key's entropy caps, since it is one key
+   * whatever the pairing: P(any of W pairings gives p ≤ x) ≤ W·x, and whoever guesses the key wins with all of them.
+   */
+  readonly log10Pairings?: number;
 }
 
 /** @param beacon what the assumption says of the outside value; see `mark`'s `assumptionOf` */
@@ -200,10 +211,12 @@ export function exactLines(
   checkPlan(input.plan);
   const order = orderTest(input);
   const mark = markTest(input);
-  const corrected = (log10p: number): number => cappedByEntropy(Math.min(0, log10p + Math.log10(multiplicity.factor)));
+  const { factor, how, log10Pairings = 0 } = multiplicity;
+  const corrected = (bound: number): number =>
+    cappedByEntropy(Math.min(0, cappedByEntropy(Math.min(0, bound + log10Pairings)) + Math.log10(factor)));
   const release = input.keys.release;
   const batches = [...input.keys.seeds.keys()].sort((a, b) => a - b);
-  const detail = { correction: multiplicity.how, factor: multiplicity.factor, batches };
+  const detail = { correction: how, factor, ...(log10Pairings === 0 ? {} : { log10Pairings }), batches };
   return [
     {
       test: 'order',
@@ -211,7 +224,7 @@ export function exactLines(
       assumption,
       statistic: order.hits,
       n: order.units,
-      log10p: corrected(order.log10p),
+      log10p: corrected(order.bound),
       kind: 'exact',
       blindTo: ['units permuted again', 'extraction'],
       detail: { ...detail, uncorrectedLog10p: order.log10p, groups: order.groups },
@@ -222,7 +235,7 @@ export function exactLines(
       assumption,
       statistic: mark.z,
       n: mark.n,
-      log10p: corrected(mark.log10p),
+      log10p: corrected(mark.bound),
       kind: 'exact',
       blindTo: ['extraction'],
       detail: { ...detail, uncorrectedLog10p: mark.log10p, perTensor: mark.perTensor },

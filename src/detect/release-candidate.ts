@@ -1,6 +1,6 @@
 /** One release as a candidate: both exact lines, the verdict of theory §11, and what was done to the copy. */
 import { type Alignment, alignTables, carryUnits, loadTable, type TestPlan, type WeightTable } from '../align/index.js';
-import { type CommitmentFact, groupOrders, type OpenedKeys, type ReleaseFact } from '../mark/index.js';
+import { assumptionOf, type CommitmentFact, groupOrders, type OpenedKeys, type ReleaseFact } from '../mark/index.js';
 import { diagnose } from './diagnose.js';
 import { commonTables, type ExactInput, exactLines, type Multiplicity } from './exact.js';
 import { type ExactPower, type ExactTrials, exactPower, exactTrials, markedTable } from './exact-power.js';
@@ -59,7 +59,7 @@ export async function testRelease(
   }
   const alignment = alignSuspect(plan.test, tables.reference, tables.suspect);
   const input: ExactInput = { plan, ...tables, keys, alignment };
-  const lines = exactLines(input, multiplicity, release.assumption);
+  const lines = exactLines(input, multiplicity, assumptionOf(release.beacon));
   const kept = [...tables.suspect.tensors.values()].reduce((sum, { values }) => sum + values.length, 0);
   return { input, lines, comparable: weights === 0 ? 0 : kept / weights, leftOut };
 }

@@ -37,6 +37,14 @@ export async function readStamps({
   statements,
 }: Opened): Promise<readonly VerifiedStamp[]> {
   const stated = statements.filter((one) => one.kind === 'timestamp');
+  // An earlier stamp left out would hide for how long a beacon round, or a token, could be waited for.
+  const hidden = stated.find((one) => !about.tokens.includes(String(one.predicate.token)));
+  if (hidden !== undefined) {
+    throw evidenceError('STAMP_LEFT_OUT', 'a stamp that the log holds is left out of the bundle', {
+      where: `entry ${hidden.index}`,
+      todo: 'ask the owner for a bundle with every stamp',
+    });
+  }
   const stamps: VerifiedStamp[] = [];
   for (const token of about.tokens) {
     const where = bundlePaths.token(token);
@@ -98,10 +106,29 @@ export function checkOrder(
     said.push(
       `${release.release}: committed (entry ${commitment.statement.index})${first === null ? '' : `, stamped ${first.time.toISOString()}`}, ${checkBeacon(release, commitment, first, stamps, trust)}, released (entry ${release.statement.index})`,
     );
-    if (release.beacon.kind === 'none') outcome = 'unknown';
+    const bound = stamps.find((one) => release.beacon.kind === 'timestamp' && one.token === release.beacon.token);
+    const uncounted = bound !== undefined && tokensToChooseFrom(bound, commitment, stamps) > release.beacon.choices;
+    if (release.beacon.kind === 'none' || uncounted) outcome = 'unknown';
   }
   return [outcome, said.join('; ')];
 }
+
+/**
+ * The first token of its authority that covers the commitment is what an owner who chooses nothing takes; each sooner
+ * one in the log was one more to choose from. Two processes that stamp at once leave one too, so it is said, not refused.
+ */
+const tokensToChooseFrom = (
+  bound: VerifiedStamp,
+  { statement }: CommitmentFact,
+  stamps: readonly VerifiedStamp[],
+): number =>
+  1 +
+  stamps.filter(
+    ({ authority, size, time }) =>
+      authority === bound.authority &&
+      size > statement.index &&
+      (size < bound.size || (size === bound.size && time < bound.time)),
+  ).length;
 
 function checkBeacon(
   release: ReleaseFact,
@@ -124,7 +151,10 @@ function checkBeacon(
       beacon.choices,
     );
     if (expected.value !== beacon.value) return wrong('a release is bound to another value than its token gives');
-    return `bound to token ${beacon.token.slice(0, 12)}… (${beacon.choices} requested)`;
+    const had = tokensToChooseFrom(stamp, commitment, stamps);
+    const more =
+      had > beacon.choices ? `, but the log holds ${had} that could have been taken: that was not corrected for` : '';
+    return `bound to token ${beacon.token.slice(0, 12)}… (${beacon.choices} requested by the owner’s count${more})`;
   }
   const chain = trustedChain(trust, beacon.chain, release.release);
   const round = verifyBeacon({ round: beacon.round, signature: beacon.signature }, chain, release.release);
@@ -154,6 +184,7 @@ export function countChances(
   const before = statements.filter((one) => one.index < check.statement.index);
   const open = releasesOf(before).filter((one) => typeof one.release === 'string');
   const extra = open.reduce((sum, one) => sum + one.beacon.choices - 1, 0);
+  const closed = before.filter((one) => one.kind === 'release').length - open.length;
   const commitments = before.filter((one) => one.kind === 'release-commitment').length + extra;
   const looks = before.filter((one) => one.kind === 'check').length + 1;
   if (check.chances < commitments || check.look !== looks) {
@@ -162,5 +193,9 @@ export function countChances(
       got: claimed,
     });
   }
-  return { whole, says: `${claimed}, counted from all ${checkpoint.size} entries` };
+  const word =
+    closed === 0
+      ? ''
+      : `; of ${closed} releases that are not opened here, how many beacon values each had to choose from is the owner’s count`;
+  return { whole, says: `${claimed}, counted from all ${checkpoint.size} entries${word}` };
 }

@@ -68,7 +68,7 @@ export interface OpenedBatch {
   /** Hex. */
   readonly seed: string;
   readonly beacon: string;
-  /** Plan tensor → the suspect's name for it. */
+  /** Plan tensor → the suspect's name for it; those that are compared with none are not there. */
   readonly names: Readonly<Record<string, string>>;
 }
 

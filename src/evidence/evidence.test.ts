@@ -223,6 +223,11 @@ test('an owner who signs a changed bundle anew is caught by what was committed a
     [bundlePaths.original, 'MARK_ROW_NOT_COMMITTED', ['tensors', 0, 'values'], swapValues],
     [bundlePaths.suspect, 'MARK_ROW_NOT_COMMITTED', ['tensors', 0, 'values'], swapValues],
     [bundlePaths.original, 'BUNDLE_ROWS', ['tensors'], without(0)],
+    [bundlePaths.suspect, 'BUNDLE_ROWS', ['tensors'], without(0)],
+    [bundlePaths.keys, 'BUNDLE_PAIRING', ['names', 'b.weight'], () => 'none'],
+    [bundlePaths.keys, 'BUNDLE_PAIRING', ['names', 'b.bias'], () => 'a.bias'],
+    [bundlePaths.about, 'BUNDLE_ABOUT', ['about', 'name'], () => 'another.onnx'],
+    [bundlePaths.about, 'BUNDLE_ABOUT', ['about', 'id'], () => 'c-0000000000000000'],
     [bundlePaths.alignment, 'ALIGNMENT_NOT_OPTIMAL', ['steps', 0, 'assignment'], swapTwo],
     [bundlePaths.alignment, 'ALIGNMENT_STEPS', ['steps'], without(1)],
     [bundlePaths.alignment, 'BUNDLE_MALFORMED', ['steps'], () => 5],
@@ -233,6 +238,11 @@ test('an owner who signs a changed bundle anew is caught by what was committed a
     const report = await verifyBundle(await forged(edit(place, change), file), trust);
     assert.equal(report.error?.code, code, `${file}: ${report.says}`);
   }
+});
+
+test('a stamp that the log holds cannot be left out', { skip: hasOpenssl ? false : 'no openssl' }, async () => {
+  const report = await verifyBundle(await forged(edit(['tokens'], without(0)), bundlePaths.about), trust);
+  assert.equal(report.error?.code, 'STAMP_LEFT_OUT', report.says);
 });
 
 test('a report that says something else than the bundle holds is refused', async () => {
@@ -275,4 +285,30 @@ test('each expert bundle burns a batch; when all are spent, that is said', async
   await assert.rejects(proveBundle(room, { target: 'pump model', out: at('none'), expert: true }), {
     code: 'PROVE_EXPERT_NEEDS_CHECK',
   });
+});
+
+/** Kept for the end: it adds a release and a check to the room. */
+test('a release made after a check is not counted there and is refused; its assumption is ours to word', async () => {
+  const owner = releaseRoom(room);
+  const boasting: typeof owner = {
+    ...owner,
+    ledger: {
+      ...owner.ledger,
+      append: (inputs) =>
+        owner.ledger.append(
+          inputs.map((one) =>
+            one.kind === 'release' ? { ...one, predicate: { ...one.predicate, assumption: 'nothing at all' } } : one,
+          ),
+        ),
+    },
+  };
+  const late = await release(boasting, { model: 'pump model', recipient: 'Late', out: at('Late.onnx') });
+  await assert.rejects(proveBundle(room, { target: checkId, release: late.release, out: at('late'), expert: true }), {
+    code: 'BUNDLE_UNCOUNTED',
+  });
+  const again = await checkSuspect(owner, at('Late.onnx'), { keep: true });
+  await proveBundle(room, { target: again.id, release: late.release, out: at('late'), expert: true });
+  const report = await verifyBundle(at('late'), trust, { suspect: at('Late.onnx') });
+  assert.equal(report.result, 'verified', JSON.stringify(report.error));
+  for (const line of report.lines) assert.match(line.assumption, /^SHA-256, HKDF and AES behave as random/);
 });

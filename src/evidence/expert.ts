@@ -1,7 +1,14 @@
 /** The expert part of a bundle: one batch of keys, and the rows that the exact lines are made of, opened. */
 import type { Alignment } from '../align/index.js';
 import { environmentError, inputError, sha256OfSource, toHex } from '../base/index.js';
-import { pairTensors, subjectOfCanonical, suspectName, suspectSalt, testRelease } from '../detect/index.js';
+import {
+  pairTensors,
+  type Subject,
+  subjectOfCanonical,
+  suspectName,
+  suspectSalt,
+  testRelease,
+} from '../detect/index.js';
 import { type Model, openModel } from '../formats/index.js';
 import {
   type CommitmentFact,
@@ -20,8 +27,9 @@ import type { Room } from '../room/index.js';
 import { type CanonicalModel, canonicalise } from '../structure/index.js';
 import type { AlignmentFile, Expert } from './bundle.js';
 import type { CheckFact } from './check-fact.js';
-import { expertMultiplicity } from './multiplicity.js';
+import { expertMultiplicity, requireCounted } from './multiplicity.js';
 import { openTensors } from './opened-rows.js';
+import { type Pairs, pairingChoices } from './pairing.js';
 
 export interface ExpertChoice {
   /** Default: the release that the check found the suspect to depend on most. */
@@ -38,7 +46,7 @@ export interface ExpertPart {
   readonly release: ReleaseFact;
 }
 
-/** @throws `PROVE_NO_RELEASE`, `PROVE_BATCHES_SPENT`, `PROVE_SUSPECT_NOT_KEPT`, `PROVE_SUSPECT_DIFFERS`, `PROVE_TOO_LARGE` */
+/** @throws `PROVE_NO_RELEASE`, `BUNDLE_UNCOUNTED`, `PROVE_BATCHES_SPENT`, `PROVE_SUSPECT_NOT_KEPT`, `PROVE_SUSPECT_DIFFERS`, `PROVE_TOO_LARGE` */
 export async function expertPart(
   room: Room,
   statements: readonly StatementView[],
@@ -46,6 +54,7 @@ export async function expertPart(
   choice: ExpertChoice,
 ): Promise<ExpertPart> {
   const { release, commitment } = chosenRelease(statements, check, choice.release);
+  requireCounted(check, commitment, release);
   const batch = choice.batch ?? freshBatch(statements, commitment);
   const owner = releaseRoom(room);
   const asset = registryOf(statements).models.find((one) => one.digests.includes(commitment.model.sha256));
@@ -73,7 +82,9 @@ export async function expertPart(
       beacon: release.beacon.value,
       seeds: new Map([[batch, seed]]),
     };
-    const multiplicity = expertMultiplicity(check, commitment.plan.batches);
+    const names = pairsOf(commitment, ours, theirs);
+    const pairings = pairingChoices(commitment.plan.test, names, commitment.original, check.suspect);
+    const multiplicity = expertMultiplicity(check, commitment.plan.batches, pairings);
     const test = await testRelease({ commitment, release, keys, original: ours }, theirs, multiplicity);
     if (test === null || test.input.alignment === null) {
       throw inputError('PROVE_TOO_LARGE', 'this model is too large for its rows to be opened and recomputed', {
@@ -81,10 +92,7 @@ export async function expertPart(
         todo: 'make a public bundle: leave out --expert',
       });
     }
-    const names = Object.fromEntries(
-      commitment.plan.test.tensors.map(({ name }) => [name, pairTensors(ours, theirs).names.get(name) ?? name]),
-    );
-    const planned = Object.keys(names);
+    const planned = commitment.plan.test.tensors.map(({ name }) => name);
     return {
       release,
       commitment,
@@ -100,6 +108,18 @@ export async function expertPart(
     await suspectModel.close();
     await original.close();
   }
+}
+
+/** As `testRelease` pairs them: those of one shape. */
+function pairsOf({ plan }: CommitmentFact, ours: Subject, theirs: Subject): Pairs {
+  const { names } = pairTensors(ours, theirs);
+  return Object.fromEntries(
+    plan.test.tensors.flatMap(({ name, full }) => {
+      const other = names.get(name);
+      const shape = other === undefined ? undefined : theirs.tensors.get(other)?.shape;
+      return other !== undefined && shape?.join() === full.join() ? [[name, other]] : [];
+    }),
+  );
 }
 
 async function opened(model: CanonicalModel, salt: Uint8Array, names: readonly string[]) {

@@ -4,8 +4,9 @@ import type { EvidenceLine } from '../detect/index.js';
 import { commitmentsOf, releasesOf } from '../mark/index.js';
 import { bundlePaths, type Claims, type Expert } from './bundle.js';
 import type { CheckFact } from './check-fact.js';
-import { expertMultiplicity } from './multiplicity.js';
+import { expertMultiplicity, requireCounted } from './multiplicity.js';
 import { type Opened, readJson } from './opened-bundle.js';
+import { pairingChoices } from './pairing.js';
 import { type GroupPoints, unitPoints } from './points.js';
 import { recompute } from './recompute.js';
 import { requireOpening } from './release-steps.js';
@@ -18,7 +19,7 @@ export interface RecomputedNumbers {
   readonly check: CheckFact;
 }
 
-/** @throws `BUNDLE_INCOMPLETE`, `BUNDLE_OPENING`, and what `recompute` throws */
+/** @throws `BUNDLE_INCOMPLETE`, `BUNDLE_OPENING`, `BUNDLE_UNCOUNTED`, `BUNDLE_PAIRING`, and what `recompute` throws */
 export async function recomputeNumbers(
   { dir, about, statements }: Opened,
   check: CheckFact | null,
@@ -43,7 +44,10 @@ export async function recomputeNumbers(
     release.release,
     batch,
   );
-  const multiplicity = expertMultiplicity(check, commitment.plan.batches);
+  requireCounted(check, commitment, release);
+  const { plan, original } = commitment;
+  const pairings = pairingChoices(plan.test, expert.keys.names, original, check.suspect);
+  const multiplicity = expertMultiplicity(check, plan.batches, pairings);
   const { lines } = await recompute(expert, commitment, release, check.suspect, multiplicity);
   return {
     lines,

@@ -5,6 +5,7 @@ import { commonTables } from '../detect/index.js';
 import { groupOrders, type ReleasePlan } from '../mark/index.js';
 import type { ExpertPart } from './expert.js';
 import { checkedModel } from './opened-rows.js';
+import { partnerIn } from './pairing.js';
 import type { UnitPoint } from './plot.js';
 
 export interface GroupPoints {
@@ -18,7 +19,7 @@ export interface GroupPoints {
 export async function unitPoints({ expert, commitment, release }: ExpertPart): Promise<readonly GroupPoints[]> {
   const plan: ReleasePlan = commitment.plan;
   const { batch, seed, names } = expert.keys;
-  const nameOf = (tensor: string): string => names[tensor] ?? tensor;
+  const nameOf = partnerIn(names);
   const original = checkedModel(expert.original, commitment.original, plan.test, (tensor) => tensor, 'original');
   const theirs = checkedModel(expert.suspect, expert.suspect, plan.test, nameOf, 'suspect');
   const part = { ...plan.test, tensors: plan.test.tensors.filter((tensor) => theirs.tensors.has(nameOf(tensor.name))) };

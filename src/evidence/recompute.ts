@@ -19,9 +19,18 @@ import {
   exactLines,
   type Multiplicity,
 } from '../detect/index.js';
-import { type CommitmentFact, checkSeed, type ModelCommitment, planDigest, type ReleaseFact } from '../mark/index.js';
+import {
+  assumptionOf,
+  type CommitmentFact,
+  checkSeed,
+  foldName,
+  type ModelCommitment,
+  planDigest,
+  type ReleaseFact,
+} from '../mark/index.js';
 import type { AlignmentFile, Expert } from './bundle.js';
-import { checkedModel } from './opened-rows.js';
+import { checkedModel, type OpenedModel } from './opened-rows.js';
+import { partnerIn } from './pairing.js';
 
 /** How far a recomputed log10 p may lie from the claimed one. */
 export const TOLERANCE = 1e-9;
@@ -57,10 +66,12 @@ export async function recompute(
   if (committed === undefined)
     throw evidenceError('BUNDLE_PLAN', 'the plan has no such batch', { got: String(batch), where: commitment.release });
   checkSeed(fromHex(seed), committed, batch);
-  const nameOf = (tensor: string): string => names[tensor] ?? tensor;
+  const nameOf = partnerIn(names);
   const original = checkedModel(expert.original, commitment.original, plan.test, (tensor) => tensor, 'original');
   const theirs = checkedModel(expert.suspect, suspect, plan.test, nameOf, 'suspect');
-  requireWhole(plan.test, original);
+  const planned = plan.test.tensors.map(({ name }) => name);
+  requireWhole(planned, expert.original, commitment.original, 'original');
+  requireWhole(planned.map(nameOf), expert.suspect, suspect, 'suspect');
   const part: TestPlan = {
     ...plan.test,
     tensors: plan.test.tensors.filter((tensor) => theirs.tensors.has(nameOf(tensor.name))),
@@ -79,7 +90,7 @@ export async function recompute(
       seeds: new Map([[batch, fromHex(seed)]]),
     },
   };
-  const lines = exactLines(input, multiplicity, release.assumption);
+  const lines = exactLines(input, multiplicity, assumptionOf(release.beacon));
   compare(lines, expert.claims.lines);
   return { lines, input };
 }
@@ -100,11 +111,28 @@ export function requireOurs(claimed: Alignment, own: Alignment): void {
   );
 }
 
-/** The owner may not choose which tensors of the original count: all of the plan's are opened. */
-function requireWhole(plan: TestPlan, original: { readonly tensors: ReadonlyMap<string, unknown> }): void {
-  const missing = plan.tensors.find((tensor) => !original.tensors.has(tensor.name));
-  if (missing !== undefined)
-    throw evidenceError('BUNDLE_ROWS', 'a tensor of the plan is not opened', { got: missing.name, where: 'original' });
+/**
+ * The owner may not choose, knowing the keys, what counts: of each tensor that is compared both models open all that was
+ * committed, the factors of a normalisation that follows it too.
+ */
+export function requireWhole(
+  names: readonly string[],
+  opened: OpenedModel,
+  commitment: ModelCommitment,
+  where: 'original' | 'suspect',
+): void {
+  const shown = new Set(opened.tensors.map(({ tensor }) => tensor));
+  const committed = new Set(commitment.layout.map(({ tensor }) => tensor));
+  const missing = names
+    .flatMap((name) => [name, foldName(name)])
+    .find((name) => committed.has(name) && !shown.has(name));
+  const unknown = where === 'original' ? names.find((name) => !committed.has(name)) : undefined;
+  if (missing !== undefined || unknown !== undefined || shown.size !== opened.tensors.length) {
+    throw evidenceError('BUNDLE_ROWS', 'a tensor of the plan is not opened, or not once', {
+      got: missing ?? unknown ?? 'a tensor twice',
+      where,
+    });
+  }
 }
 
 const stepsOf = (file: AlignmentFile): readonly AlignmentStep[] =>

@@ -6,7 +6,7 @@ import { equalBytes, evidenceError, type MunimentError, toMunimentError, utf8 } 
 import type { EvidenceLine } from '../detect/index.js';
 import { checkOrder, countChances, readStamps } from './acts.js';
 import { type BundleAbout, bundlePaths, type Claims } from './bundle.js';
-import { checkOf } from './check-fact.js';
+import { checkShown } from './check-fact.js';
 import { recomputeNumbers } from './numbers.js';
 import {
   checkFiles,
@@ -120,7 +120,7 @@ export async function verifyBundle(
     const [orderOutcome, orderSays] = checkOrder(opened, stamps);
     steps.push({ step: 'order of acts', outcome: orderOutcome, says: orderSays });
     running = 'multiplicity';
-    const check = statements.map(checkOf).find((one) => one !== null) ?? null;
+    const check = checkShown(about.about, statements);
     if (check !== null) {
       const counted = countChances(opened, check);
       steps.push({ step: 'multiplicity', outcome: counted.whole ? 'holds' : 'unknown', says: counted.says });

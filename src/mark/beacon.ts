@@ -72,10 +72,10 @@ export function assumptionOf(beacon: BeaconRecord): string {
   switch (beacon.kind) {
     case 'drand':
       return beacon.stamped
-        ? 'SHA-256, HKDF and AES behave as random; the commitment was stamped before the beacon round that the keys are bound to; every commitment made is in the ledger'
+        ? 'SHA-256, HKDF and AES behave as random; the commitment was stamped before the beacon round that the keys are bound to, and no earlier stamp of it was kept back; every commitment made is in the ledger'
         : 'SHA-256, HKDF and AES behave as random; the commitment was made before the beacon round that the keys are bound to, which only the clock of the owner says; every commitment made is in the ledger';
     case 'timestamp':
-      return `SHA-256, HKDF and AES behave as random; ${beacon.choices === 1 ? 'one token requested' : `${beacon.choices} tokens requested`}: the time-stamp token that the keys are bound to was not chosen among more`;
+      return `SHA-256, HKDF and AES behave as random; ${beacon.choices === 1 ? 'one token requested' : `${beacon.choices} tokens requested`}: the time-stamp token that the keys are bound to was not chosen among more; every commitment made is in the ledger`;
     case 'none':
       return 'SHA-256, HKDF and AES behave as random; the owner drew honestly: nothing from outside shows that the keys were not chosen with a result in view';
   }
