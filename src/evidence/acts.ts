@@ -108,7 +108,10 @@ export function checkOrder(
     );
     const bound = stamps.find((one) => release.beacon.kind === 'timestamp' && one.token === release.beacon.token);
     const uncounted = bound !== undefined && tokensToChooseFrom(bound, commitment, stamps) > release.beacon.choices;
-    if (release.beacon.kind === 'none' || uncounted) outcome = 'unknown';
+    // A round that only the owner's clock puts after the commitment, and a stamp whose root only he vouches for, show no order.
+    const unstamped = release.beacon.kind === 'drand' && !release.beacon.stamped;
+    if (release.beacon.kind === 'none' || uncounted || unstamped || !(trust !== null && trust.authorities.length > 0))
+      outcome = 'unknown';
   }
   return [outcome, said.join('; ')];
 }
@@ -164,7 +167,8 @@ function checkBeacon(
     return wrong('the owner could have waited for more beacon rounds than were corrected for');
   if (beacon.stamped && (first === null || round.time <= first.time))
     return wrong('the beacon round was published before the commitment was stamped');
-  return `bound to beacon round ${beacon.round} of ${round.time.toISOString()}`;
+  const clock = beacon.stamped ? '' : ', which no outside stamp puts after the commitment';
+  return `bound to beacon round ${beacon.round} of ${round.time.toISOString()}${clock}`;
 }
 
 /** Where the whole log is shown, releases and looks are counted from the kinds of all its entries. */
