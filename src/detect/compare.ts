@@ -3,7 +3,7 @@ import { type Alignment, alignTables, needsSampling, testedGroups } from '../ali
 import { sharedConstants } from './constants.js';
 import { diagnose } from './diagnose.js';
 import { baseExplains, type Explanation } from './explain.js';
-import { CONDITIONAL_LEVEL, orderLine } from './order.js';
+import { CONDITIONAL_LEVEL, LOOKS_WITH_BASE, orderLine, speaksBeyondBase } from './order.js';
 import { sharePaired } from './pair.js';
 import { type PowerOfTweak, showPower } from './power.js';
 import { sharedSeed } from './seeds.js';
@@ -100,11 +100,10 @@ function linesOf(
     ...(explanation === null ? {} : { explanation }),
   };
   const beyond = explanation?.kind === 'base' ? explanation.beyond : null;
-  if (beyond === null || beyond.log10p > CONDITIONAL_LEVEL) return [{ ...line, detail }];
-  // Two looks at one pair, so the second pays for both.
+  if (!speaksBeyondBase(beyond)) return [{ ...line, detail }];
   return [
     { ...line, detail },
-    { ...orderLine(beyond, 'conditional', 2), test: 'order beyond the base' },
+    { ...orderLine(beyond, 'conditional', LOOKS_WITH_BASE), test: 'order beyond the base' },
   ];
 }
 

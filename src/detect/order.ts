@@ -14,6 +14,11 @@ import type { EvidenceLine, LineKind } from './types.js';
 export const CONDITIONAL_LEVEL = -9;
 export const EXACT_LEVEL = -6;
 
+/** Beside the line over all groups, that of the groups which a base does not have is a second look at one pair: each pays for both. */
+export const LOOKS_WITH_BASE = 2;
+export const speaksBeyondBase = (beyond: OrderStatistic | null): beyond is OrderStatistic =>
+  beyond !== null && bonferroni(beyond.log10p, LOOKS_WITH_BASE) <= CONDITIONAL_LEVEL;
+
 export interface GroupHits {
   readonly group: string;
   readonly label: string;

@@ -17,7 +17,7 @@ import { type RandomStream, randomPermutation, seededRandom } from '../base/inde
 import { initialise, mlp, planNet } from '../compute/index.js';
 import { log10BinomialTail, log10PooledHits } from '../stats/index.js';
 import type { UnitGroup } from '../structure/index.js';
-import { compareSubjects, FRAMEWORKS, orderStatistic } from './index.js';
+import { compareSubjects, FRAMEWORKS, orderStatistic, speaksBeyondBase } from './index.js';
 import { mersenneTwister, torchUniform } from './mersenne.js';
 import { seededDense } from './testing/starts.js';
 import { subjectOf } from './testing/subjects.js';
@@ -97,6 +97,13 @@ test('two fine-tunes of one public base: related without the base, explained wit
   assert.ok(withBase.shared.every(({ nature }) => nature === 'base'));
   // A base that neither used explains nothing.
   assert.equal((await compare(a, b, rival)).verdict, 'related');
+});
+
+test('beyond the base the level is asked of the p that is printed, which pays for both looks', () => {
+  const beyond = (log10p: number) => ({ hits: 13, n: 64, groups: [], log10p });
+  assert.equal(speaksBeyondBase(beyond(-9.1)), false);
+  assert.equal(speaksBeyondBase(beyond(-9.4)), true);
+  assert.equal(speaksBeyondBase(null), false);
 });
 
 test('beyond the base: groups that the base does not have still speak', async () => {

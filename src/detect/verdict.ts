@@ -2,7 +2,7 @@
 import { type Alignment, testedGroups } from '../align/index.js';
 import type { SharedConstant } from './constants.js';
 import { type Explanation, withoutTensors } from './explain.js';
-import { CONDITIONAL_LEVEL, orderStatistic } from './order.js';
+import { CONDITIONAL_LEVEL, orderStatistic, speaksBeyondBase } from './order.js';
 import { hasPower, type PowerOfTweak } from './power.js';
 import type { Identical } from './shared.js';
 import { elementsOf } from './subject.js';
@@ -123,7 +123,7 @@ function explained({ tested }: Facts, explanation: Explanation): Decision {
       describe: 'nothing',
     };
   }
-  if (explanation.beyond !== null && explanation.beyond.log10p <= CONDITIONAL_LEVEL) {
+  if (speaksBeyondBase(explanation.beyond)) {
     return {
       verdict: 'related',
       reason: `Both models derive from the base, and they also agree in unit groups that the base does not have (conditional log10 p ${explanation.beyond.log10p.toFixed(1)} there): shared start, seed or constants, or derivation, beyond the base.`,
