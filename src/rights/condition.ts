@@ -77,12 +77,17 @@ function compareDays(
 
 /** By whole months; a day that the month lacks becomes its last. `2024-02-29` + 12 is `2025-02-28`. */
 export function moveMonths(day: string, months: number): string {
-  const [year, month, date] = day.split('-').map(Number) as [number, number, number];
-  const first = new Date(Date.UTC(year, month - 1 + months, 1));
-  const last = new Date(Date.UTC(first.getUTCFullYear(), first.getUTCMonth() + 1, 0)).getUTCDate();
-  first.setUTCDate(Math.min(date, last));
-  return first.toISOString().slice(0, 10);
+  const total = Number(day.slice(0, 4)) * 12 + Number(day.slice(5, 7)) - 1 + months;
+  const year = Math.floor(total / 12);
+  const month = total - year * 12;
+  const leap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
+  const last = month === 1 && leap ? 29 : LENGTHS[month]!;
+  const date = Math.min(Number(day.slice(8, 10)), last);
+  return `${String(year).padStart(4, '0')}-${two(month + 1)}-${two(date)}`;
 }
+
+const LENGTHS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
+const two = (n: number): string => (n < 10 ? `0${n}` : `${n}`);
 
 /** The facts that a condition looks at, each once, in order. */
 export function factsIn(condition: Condition): readonly string[] {

@@ -4,9 +4,9 @@
  */
 import type { Asset, StatementView } from '../record/index.js';
 import type { Facts, FactValue } from './condition.js';
-import type { Attribute, FactSpec, RowKind } from './law.js';
-import type { MeasureJudgement } from './measures.js';
-import { answerAbout, bindsOn, covers, type Register, sameParty, type Terms } from './register.js';
+import type { Attribute, FactSpec, Law, RowKind } from './law.js';
+import type { Protection } from './measures.js';
+import { type AnswerGiven, answerAbout, bindsOn, type Register, sameParty, type Terms } from './register.js';
 
 /** What the facts are asked of: an asset, of data sets one part of it; null stands for an asset that is not recorded. */
 export interface Subject {
@@ -19,8 +19,8 @@ export interface Setting {
   readonly register: Register;
   /** `YYYY-MM-DD` */
   readonly today: string;
-  /** Judges the measures for one asset; passed in, since measures look at facts of their own. */
-  readonly measures: (asset: Asset | null) => readonly MeasureJudgement[];
+  /** How far the measures in force protect one asset. */
+  readonly protection: (asset: Asset | null) => Protection;
   /** `--what-if`: taken instead of whatever is known. */
   readonly supposed: ReadonlyMap<string, FactValue>;
 }
@@ -41,55 +41,60 @@ interface Made {
 }
 type Deriver = (subject: Subject, setting: Setting) => Made | null;
 
-export function factOf(spec: FactSpec, subject: Subject, setting: Setting): KnownFact | null {
-  const supposed = setting.supposed.get(spec.id);
-  if (supposed !== undefined) return { value: supposed, how: 'supposed', statements: [], field: null };
+type Found = Made | AnswerGiven;
+
+/** What makes a fact known: an answer, or what follows from statements; null where nothing does. */
+function sourceOf(spec: FactSpec, subject: Subject, setting: Setting): Found | null {
   const { answers } = setting.register;
   const derive = derivers[spec.id];
   const mayAnswer = derive === undefined || spec.shownOrNot !== true;
   if (mayAnswer && subject.asset !== null) {
     const given = answerAbout(answers.get(subject.asset.sha256), spec.id, subject.attribute);
-    if (given !== null) return answered(given.value, given.statement);
+    if (given !== null) return given;
   }
   const made = derive?.(subject, setting) ?? null;
-  if (made !== null && (spec.shownOrNot !== true || made.value !== notShown(spec))) {
-    const statements = made.statements ?? (subject.asset === null ? [] : [subject.asset.statement]);
-    return {
-      value: made.value,
-      how: spec.shownOrNot === true ? 'shown' : 'stated',
-      statements,
-      field: made.field ?? null,
-    };
-  }
-  if (mayAnswer) {
-    const given = answerAbout(answers.get(''), spec.id, null);
-    if (given !== null) return answered(given.value, given.statement);
-  }
-  if (spec.shownOrNot === true) {
-    return { value: made?.value ?? notShown(spec), how: 'not-shown', statements: made?.statements ?? [], field: null };
-  }
-  return null;
+  return made ?? (mayAnswer ? answerAbout(answers.get(''), spec.id, null) : null);
 }
 
-const answered = (value: FactValue, statement: StatementView): KnownFact => ({
-  value,
-  how: 'answered',
-  statements: [statement],
-  field: 'value',
-});
+/** A fact with the statements that it rests on; null where it is not known. */
+export function factOf(spec: FactSpec, subject: Subject, setting: Setting): KnownFact | null {
+  const supposed = setting.supposed.get(spec.id);
+  if (supposed !== undefined) return { value: supposed, how: 'supposed', statements: [], field: null };
+  const found = sourceOf(spec, subject, setting);
+  if (found === null) {
+    if (!countsAsAbsent(spec, subject)) return null;
+    return { value: notShown(spec), how: 'not-shown', statements: [], field: null };
+  }
+  if ('fact' in found) return { value: found.value, how: 'answered', statements: [found.statement], field: 'value' };
+  const own = subject.asset === null ? [] : [subject.asset.statement];
+  const how = spec.shownOrNot === true ? 'shown' : 'stated';
+  return { value: found.value, how, statements: found.statements ?? own, field: found.field ?? null };
+}
+
+/** Of an asset that is not recorded nothing can be shown yet, so nothing counts as absent either. */
+const countsAsAbsent = (spec: FactSpec, subject: Subject): boolean =>
+  spec.shownOrNot === true && subject.asset !== null;
 
 /** What a fact that has to be shown is while nothing shows it. */
 const notShown = (spec: FactSpec): FactValue =>
   spec.type === 'choice' ? (spec.id === 'recipients-bound' ? 'not-shared' : 'none') : false;
 
-export function factsOf(specs: Iterable<FactSpec>, subject: Subject, setting: Setting): Facts {
+/** @param specs those that are asked of the subject's row */
+export function factsOf(specs: readonly FactSpec[], subject: Subject, setting: Setting): Facts {
   const facts = new Map<string, FactValue>();
   for (const spec of specs) {
-    const known = factOf(spec, subject, setting);
-    if (known !== null) facts.set(spec.id, known.value);
+    const value =
+      setting.supposed.get(spec.id) ??
+      sourceOf(spec, subject, setting)?.value ??
+      (countsAsAbsent(spec, subject) ? notShown(spec) : undefined);
+    if (value !== undefined) facts.set(spec.id, value);
   }
   return facts;
 }
+
+/** The facts that are asked of a row. */
+export const specsOf = (law: Pick<Law, 'facts'>, row: RowKind): readonly FactSpec[] =>
+  [...law.facts.values()].filter((spec) => spec.assets?.includes(row) ?? true);
 
 interface Said {
   readonly how?: { readonly way?: string; readonly choices?: string };
@@ -170,8 +175,8 @@ const derivers: Readonly<Record<string, Deriver>> = {
     return { value: nature === 'judgement' ? 'subjective' : 'factual', field: 'parts.labels.nature' };
   },
   'electronic-access-control': ({ asset }, setting) => {
-    const met = setting.measures(asset).find((one) => ['M11', 'M12'].includes(one.measure.id) && one.state === 'met');
-    return met === undefined ? null : { value: true, statements: met.statements, field: met.measure.id };
+    const { access } = setting.protection(asset);
+    return access === null ? null : { value: true, statements: access.statements, field: access.measure };
   },
   'human-authors-named': (subject) =>
     (field(subject, 'authors')?.length ?? 0) > 0 ? { value: true, field: 'authors' } : null,
@@ -213,27 +218,19 @@ const derivers: Readonly<Record<string, Deriver>> = {
     return bucket === undefined ? null : { value: true, field: `effort.${bucket[0]}` };
   },
   'reasonable-measures': ({ asset }, setting) => {
-    const met = setting.measures(asset).filter((one) => one.state === 'met');
-    const missing = setting
-      .measures(asset)
-      .filter((one) => one.measure.core && !['met', 'not-asked'].includes(one.state));
-    // What recording alone meets (the register, the log) is no step that keeps anyone out.
-    const real = met.filter((one) => !one.byItself);
-    const statements = real.flatMap((one) => one.statements);
-    if (real.length === 0) return null;
-    return {
-      value: missing.length === 0 ? 'core' : 'some',
-      statements,
-      field: real.map((one) => one.measure.id).join(' '),
-    };
+    const { level, statements, met } = setting.protection(asset);
+    return level === 'none' ? null : { value: level, statements, field: met };
   },
   'recipients-bound': (subject, setting) => recipientsBound(subject, setting),
-  'shipped-in-clear': ({ asset }, { register }) => {
-    const first = asset === null ? undefined : register.deliveries.get(asset.sha256)?.[0];
-    return first === undefined ? null : { value: true, field: 'files', statements: [first.statement] };
+  'shipped-in-clear': (subject, setting) => {
+    const first = subject.asset === null ? undefined : setting.register.deliveries.get(subject.asset.sha256)?.[0];
+    if (first !== undefined) return { value: true, field: 'files', statements: [first.statement] };
+    const runs = answerOn('runs-where', subject, setting);
+    if (runs?.value !== 'own-servers') return null;
+    return { value: false, field: 'runs-where', statements: [runs.statement] };
   },
   'reverse-engineering-clause': ({ asset }, { register, today }) => {
-    const over = register.terms.filter((one) => givesOut(one) && covers(one.assets, asset) && bindsOn(one, today));
+    const over = register.terms.over(asset).filter((one) => givesOut(one) && bindsOn(one, today));
     if (over.length === 0 || !over.every((one) => one.clauses.reverseEngineering === true)) return null;
     return { value: true, field: 'clauses.reverseEngineering', statements: over.map((one) => one.statement) };
   },
@@ -260,13 +257,14 @@ function authorsBound(subject: Subject, { register, today }: Setting): Made | nu
   const statements: StatementView[] = [subject.asset.statement];
   for (const { name, relation } of authors) {
     if (relation === 'employee' || relation === 'founder') continue;
-    const assigned = register.terms.find(
-      (one) =>
-        (one.kind === 'assignment' || one.clauses.assignment === true) &&
-        one.from <= today &&
-        covers(one.assets, subject.asset) &&
-        one.parties.some((party) => sameParty(party, name)),
-    );
+    const assigned = register.terms
+      .over(subject.asset)
+      .find(
+        (one) =>
+          (one.kind === 'assignment' || one.clauses.assignment === true) &&
+          one.from <= today &&
+          one.parties.some((party) => sameParty(party, name)),
+      );
     // An assignment may exist that nobody registered, so this is asked, not denied.
     if (assigned === undefined) return null;
     statements.push(assigned.statement);
@@ -283,7 +281,7 @@ function recipientsBound(subject: Subject, { register, today }: Setting): Made |
     ...(register.deliveries.get(asset.sha256) ?? []).map((one) => one.recipient),
   ];
   if (recipients.length === 0) return null;
-  const over = register.terms.filter((one) => covers(one.assets, asset) && bindsOn(one, today));
+  const over = register.terms.over(asset).filter((one) => bindsOn(one, today));
   const used = new Set<StatementView>();
   for (const recipient of recipients) {
     const terms = over.find((one) => one.parties.some((party) => sameParty(party, recipient)));

@@ -1,6 +1,6 @@
 export type { FactValue } from './condition.js';
 export { checkDay } from './condition.js';
-export type { KnownFact, Subject } from './derive.js';
+export { factsOf, type KnownFact, type Subject, specsOf } from './derive.js';
 export { type CellResult, evaluate, type Reason, type TitleResult } from './evaluate.js';
 export { type Gap, gapsOf } from './gaps.js';
 export {
@@ -12,7 +12,16 @@ export {
 } from './independence.js';
 export * from './law.js';
 export { loadLaw, ruleOf } from './load-law.js';
-export { type Cell, type Inquiry, type Matrix, matrixOf, partsOf, type Row, rowsOf, settingOf } from './matrix.js';
+export {
+  type Inquiry,
+  type Matrix,
+  matrixOf,
+  partsOf,
+  type Row,
+  rowsOf,
+  settingOf,
+  subjectsOf,
+} from './matrix.js';
 export { judgeMeasures, loadMeasures, type Measure, type MeasureJudgement } from './measures.js';
 export { isAsked, type Question, questionsOf } from './questions.js';
 export { bindsOn, type Register, registerOf, type Terms, type TermsClauses } from './register.js';

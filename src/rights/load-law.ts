@@ -11,6 +11,7 @@ import {
   type Defence,
   defences,
   type FactSpec,
+  jurisdictions,
   type Law,
   type Remedy,
   type Rule,
@@ -61,7 +62,9 @@ export function loadLaw(folder: string = lawFolder()): Law {
     checkReferences(key, whole, facts, sets);
     return whole;
   });
-  return { rules, facts, sets };
+  const order = (rule: Rule): number =>
+    jurisdictions.indexOf(rule.jurisdiction) * rights.length + rights.indexOf(rule.right);
+  return { rules: rules.sort((a, b) => order(a) - order(b)), facts, sets };
 }
 
 type RawTitle = Partial<Title> & { readonly id: string };

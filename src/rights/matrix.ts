@@ -4,21 +4,21 @@
  */
 import type { Asset, StatementView } from '../record/index.js';
 import { type Circumstances, type Condition, type Facts, type FactValue, holds } from './condition.js';
-import { factsOf, type Setting, type Subject } from './derive.js';
+import { factsOf, type Setting, type Subject, specsOf } from './derive.js';
 import { type CellResult, endOf, evaluate } from './evaluate.js';
 import { type Evidence, evidenceFor } from './evidence-of-facts.js';
 import {
   type Attribute,
   attributes,
-  type FactSpec,
   type Jurisdiction,
   type Law,
   type Right,
   type RowKind,
+  type Rule,
   rowKinds,
   type Term,
 } from './law.js';
-import { judgeMeasures, type Measure, type MeasureJudgement } from './measures.js';
+import { type Measure, type Protection, protectionOf } from './measures.js';
 import { type Register, registerOf } from './register.js';
 
 export interface Inquiry {
@@ -38,12 +38,9 @@ export interface Row {
   readonly subjects: readonly Subject[];
   /** Of the first of them. */
   readonly facts: Facts;
-  readonly cells: readonly Cell[];
-}
-
-export interface Cell extends CellResult {
-  /** Last day of the deciding title's term over the row's assets; null where none runs or its beginning is not known. */
-  readonly ends: { readonly earliest: string; readonly latest: string } | null;
+  readonly cells: readonly CellResult[];
+  /** Last day of a title's term, over the row's assets; null where none runs or its beginning is not known. */
+  endsOf(term: Term): { readonly earliest: string; readonly latest: string } | null;
 }
 
 export interface Matrix {
@@ -60,19 +57,16 @@ export function settingOf(
   today: string,
   supposed: ReadonlyMap<string, FactValue> = new Map(),
 ): Setting {
-  const judged = new Map<Asset, readonly MeasureJudgement[]>();
+  // Two facts of one asset ask for it, one after the other.
+  let last: { readonly asset: Asset | null; readonly protection: Protection } | null = null;
   return {
     register,
     today,
     supposed,
-    measures(asset) {
-      if (asset === null) return [];
-      let found = judged.get(asset);
-      if (found === undefined) {
-        found = judgeMeasures(measures, asset, register, today);
-        judged.set(asset, found);
-      }
-      return found;
+    protection(asset) {
+      if (last?.asset !== asset || last === null)
+        last = { asset, protection: protectionOf(measures, asset, register, today) };
+      return last.protection;
     },
   };
 }
@@ -93,7 +87,8 @@ export function rowsOf(law: Law, setting: Setting, inquiry: Inquiry): Omit<Matri
     (rule) =>
       (inquiry.jurisdictions?.includes(rule.jurisdiction) ?? true) && (inquiry.rights?.includes(rule.right) ?? true),
   );
-  const signature = signatureOf(law);
+  const signature = signatureOf(law, rules);
+  const specs = new Map(rowKinds.map((row) => [row, specsOf(law, row)]));
   const classes = new Map<
     string,
     {
@@ -105,40 +100,35 @@ export function rowsOf(law: Law, setting: Setting, inquiry: Inquiry): Omit<Matri
     }
   >();
   for (const subject of subjectsOf(setting.register, inquiry.assets)) {
-    const facts = factsOf(law.facts.values(), subject, setting);
+    const facts = factsOf(specs.get(subject.row)!, subject, setting);
     const at = { facts, sets: law.sets, today: inquiry.asOf };
-    const key = `${subject.row} ${signature(at)}`;
+    const key = `${subject.row} ${signature.sign(at)}`;
     const found = classes.get(key);
     if (found === undefined) {
-      classes.set(key, {
-        kind: subject.row,
-        subjects: [subject],
-        facts,
-        earliest: new Map(facts),
-        latest: new Map(facts),
-      });
+      const days = new Map(signature.from.flatMap((fact) => (facts.has(fact) ? [[fact, facts.get(fact)!]] : [])));
+      classes.set(key, { kind: subject.row, subjects: [subject], facts, earliest: days, latest: new Map(days) });
     } else {
       found.subjects.push(subject);
-      for (const term of signature.from) {
-        const day = facts.get(term);
+      for (const fact of signature.from) {
+        const day = facts.get(fact);
         if (day === undefined) continue;
-        if (day < found.earliest.get(term)!) found.earliest.set(term, day);
-        if (day > found.latest.get(term)!) found.latest.set(term, day);
+        if (day < found.earliest.get(fact)!) found.earliest.set(fact, day);
+        if (day > found.latest.get(fact)!) found.latest.set(fact, day);
       }
     }
   }
+  const cellOf = remembering(law, rules, inquiry.asOf);
   const rows = [...classes.values()]
     .sort((a, b) => rowKinds.indexOf(a.kind) - rowKinds.indexOf(b.kind))
     .map(({ kind, subjects, facts, earliest, latest }) => ({
       kind,
       subjects: subjects.filter((one) => one.asset !== null),
       facts,
-      cells: rules.map((rule): Cell => {
-        const cell = evaluate(rule, kind, { facts, sets: law.sets, today: inquiry.asOf });
-        const term = cell.titles[0]?.title.term;
-        const ends = term === undefined ? null : endOf(term, earliest);
-        return { ...cell, ends: ends === null ? null : { earliest: ends, latest: endOf(term!, latest)! } };
-      }),
+      cells: rules.map((rule) => cellOf(rule, kind, facts)),
+      endsOf(term: Term) {
+        const end = endOf(term, earliest);
+        return end === null ? null : { earliest: end, latest: endOf(term, latest)! };
+      },
     }));
   return { asOf: inquiry.asOf, rows, evidence: evidenceFor(law, setting) };
 }
@@ -173,39 +163,68 @@ export function partsOf(asset: Asset): readonly Subject[] {
   return list.map((attribute) => ({ asset, attribute, row: `${kind}.${attribute}` as const }));
 }
 
+/** A cell depends on what its rule can tell apart, and on nothing else: rows that agree on that share it. */
+function remembering(law: Law, rules: readonly Rule[], today: string) {
+  const signatures = new Map(rules.map((rule) => [rule, signatureOf(law, [rule])]));
+  const cells = new Map(rules.map((rule) => [rule, new Map<string, CellResult>()]));
+  return (rule: Rule, kind: RowKind, facts: Facts): CellResult => {
+    const key = `${kind} ${signatures.get(rule)!.sign({ facts, sets: law.sets, today })}`;
+    const known = cells.get(rule)!;
+    let cell = known.get(key);
+    if (cell === undefined) {
+      cell = evaluate(rule, kind, { facts, sets: law.sets, today });
+      known.set(key, cell);
+    }
+    return cell;
+  };
+}
+
+interface Signature {
+  sign(at: Circumstances): string;
+  /** Facts that terms run from. */
+  readonly from: readonly string[];
+}
+
 /**
- * Facts as far as the law can tell them apart: values of choices, and for days the truth of every comparison that some
- * rule makes and whether each term has run out.
+ * Facts as far as these rules can tell them apart: values of choices, and for days the truth of every comparison that
+ * some rule makes and whether each term has run out.
  */
-function signatureOf(law: Law): ((at: Circumstances) => string) & { readonly from: readonly string[] } {
-  const plain: FactSpec[] = [...law.facts.values()].filter((spec) => spec.type !== 'date');
+function signatureOf(law: Law, rules: readonly Rule[]): Signature {
+  const plain = new Set<string>();
   const comparisons = new Map<string, Condition>();
   const terms = new Map<string, Term>();
   const walk = (condition: Condition): void => {
-    if ('all' in condition) condition.all.forEach(walk);
-    else if ('any' in condition) condition.any.forEach(walk);
-    else if ('not' in condition) walk(condition.not);
-    else if ('onOrBefore' in condition || 'onOrAfter' in condition)
+    if ('all' in condition || 'any' in condition || 'not' in condition) {
+      for (const one of 'all' in condition ? condition.all : 'any' in condition ? condition.any : [condition.not])
+        walk(one);
+    } else if ('onOrBefore' in condition || 'onOrAfter' in condition) {
       comparisons.set(JSON.stringify(condition), condition);
+    } else plain.add(condition.fact);
   };
-  for (const title of law.rules.flatMap((rule) => rule.titles)) {
+  for (const title of rules.flatMap((rule) => rule.titles)) {
     for (const requirement of title.requirements) for (const grade of requirement.grades) walk(grade.when);
-    if (title.term.years !== undefined) {
-      const { years, from, fromNextJanuary } = title.term;
-      terms.set(JSON.stringify([years, from, fromNextJanuary]), title.term);
-    }
+    if (title.term.years === undefined) continue;
+    const { years, from, fromNextJanuary } = title.term;
+    terms.set(JSON.stringify([years, from, fromNextJanuary]), title.term);
   }
+  // A country matters only by the sets that rules name, but which one it is costs nothing to keep.
+  const facts = [...plain].filter((fact) => law.facts.get(fact)!.type !== 'date');
   const dates = [...comparisons.values()];
   const runs = [...terms.values()];
-  const sign = (at: Circumstances): string => {
-    let text = '';
-    for (const spec of plain) text += `${at.facts.get(spec.id) ?? ''},`;
-    for (const condition of dates) text += `${holds(condition, at)},`;
-    for (const term of runs) {
-      const end = endOf(term, at.facts);
-      text += end === null ? '-' : end < at.today ? '0' : '1';
-    }
-    return text;
+  return {
+    from: [...new Set(runs.flatMap((term) => term.from ?? []))],
+    sign(at) {
+      let text = '';
+      for (const fact of facts) text += letterOf(at.facts.get(fact));
+      for (const condition of dates) text += letterOf(holds(condition, at) ?? undefined);
+      for (const term of runs) {
+        const end = endOf(term, at.facts);
+        text += end === null ? '?' : end < at.today ? '0' : '1';
+      }
+      return text;
+    },
   };
-  return Object.assign(sign, { from: [...new Set(runs.flatMap((term) => term.from ?? []))] });
 }
+
+const letterOf = (value: FactValue | undefined): string =>
+  value === undefined ? '?' : value === true ? '1' : value === false ? '0' : `${value},`;

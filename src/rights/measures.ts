@@ -7,7 +7,7 @@ import { inputError } from '../base/index.js';
 import type { Asset, StatementView } from '../record/index.js';
 import { moveMonths } from './condition.js';
 import { lawFolder, readYaml } from './load-law.js';
-import { bindsOn, covers, type Register, sameParty, type Terms } from './register.js';
+import { bindsOn, type Register, sameParty, type Terms } from './register.js';
 import { lintTerms } from './terms.js';
 
 export interface Authority {
@@ -37,7 +37,8 @@ export interface MeasureJudgement {
   readonly measure: Measure;
   /** `not-asked`: it has no object here, such as terms for an asset that nobody received. */
   readonly state: 'met' | 'missing' | 'stale' | 'not-asked';
-  readonly why: string;
+  /** One sentence, made when somebody reads it: a matrix of many assets needs the states only. */
+  why(): string;
   readonly statements: readonly StatementView[];
   /** Met by recording alone, which keeps nobody out. */
   readonly byItself: boolean;
@@ -61,10 +62,12 @@ export function loadMeasures(folder: string = lawFolder()): readonly Measure[] {
   });
 }
 
-type Found = Pick<MeasureJudgement, 'state' | 'why'> & {
+interface Found {
+  readonly state: MeasureJudgement['state'];
+  readonly why: string | (() => string);
   readonly statements?: readonly StatementView[];
   readonly byItself?: true;
-};
+}
 /** null: the ledger cannot tell by itself, a `measure` statement has to. */
 type Judge = (asset: Asset, register: Register, today: string) => Found | null;
 
@@ -77,26 +80,75 @@ export function judgeMeasures(
 ): readonly MeasureJudgement[] {
   if (asset === null) return [];
   return measures.map((measure) => {
-    const found = judges[measure.id]?.(asset, register, today) ?? stated(measure, asset, register, today);
+    const found = judge(measure, asset, register, today);
     return {
       measure,
       state: found.state,
-      why: found.why,
+      why: () => (typeof found.why === 'string' ? found.why : found.why()),
       statements: found.statements ?? [],
       byItself: found.byItself === true,
     };
   });
 }
 
+export interface Protection {
+  /** `core`: all of the core measures that have an object here are met, and one of those that keep people out. */
+  readonly level: 'core' | 'some' | 'none';
+  readonly statements: readonly StatementView[];
+  /** `M03 M11` */
+  readonly met: string;
+  /** A technical measure that holds access back. */
+  readonly access: { readonly measure: string; readonly statements: readonly StatementView[] } | null;
+}
+
+const UNPROTECTED: Protection = { level: 'none', statements: [], met: '', access: null };
+
+/** What the judgements come to, without a sentence for each: the matrix asks it of every asset. */
+export function protectionOf(
+  measures: readonly Measure[],
+  asset: Asset | null,
+  register: Register,
+  today: string,
+): Protection {
+  if (asset === null) return UNPROTECTED;
+  let core = true;
+  let access: Protection['access'] = null;
+  let met = '';
+  const statements: StatementView[] = [];
+  for (const measure of measures) {
+    const found = judge(measure, asset, register, today);
+    if (found.state === 'met') {
+      // What recording alone meets (the register of secrets) is no step that keeps anyone out.
+      if (found.byItself === true) continue;
+      met += met === '' ? measure.id : ` ${measure.id}`;
+      statements.push(...(found.statements ?? []));
+      if (ACCESS.has(measure.id)) access ??= { measure: measure.id, statements: found.statements ?? [] };
+    } else if (measure.core && found.state !== 'not-asked') core = false;
+  }
+  if (met === '') return UNPROTECTED;
+  return { level: core ? 'core' : 'some', statements, met, access };
+}
+
+/** Encryption, and unique accounts. */
+const ACCESS: ReadonlySet<string> = new Set(['M11', 'M12']);
+
+const judge = (measure: Measure, asset: Asset, register: Register, today: string): Found =>
+  judges[measure.id]?.(asset, register, today) ?? stated(measure, asset, register, today);
+
+const nothing: Found = { state: 'missing', why: 'nothing in the ledger shows it' };
+
 function stated(measure: Measure, asset: Asset, register: Register, today: string): Found {
-  const said = register.measures.get(measure.id)?.findLast((one) => one.on <= today && covers(one.assets, asset));
-  if (said === undefined) return { state: 'missing', why: 'nothing in the ledger shows it' };
+  const said = register.measures
+    .get(measure.id)
+    ?.over(asset)
+    .findLast((one) => one.on <= today);
+  if (said === undefined) return nothing;
   const statements = [said.statement];
-  if (said.state === 'ended') return { state: 'missing', why: `ended on ${said.on}`, statements };
+  if (said.state === 'ended') return { state: 'missing', why: () => `ended on ${said.on}`, statements };
   const due = said.until ?? moveMonths(said.on, measure.staleAfterMonths);
   if (due < today)
-    return { state: 'stale', why: `last seen on ${said.on}, to be looked at again by ${due}`, statements };
-  return { state: 'met', why: `${said.text ?? 'in force'} (seen on ${said.on}, good until ${due})`, statements };
+    return { state: 'stale', why: () => `last seen on ${said.on}, to be looked at again by ${due}`, statements };
+  return { state: 'met', why: () => `${said.text ?? 'in force'} (seen on ${said.on}, good until ${due})`, statements };
 }
 
 interface Kept {
@@ -113,10 +165,13 @@ function recipientsOf(asset: Asset, register: Register): readonly string[] {
   return [...new Set([...shared, ...released])];
 }
 
+const nobodyHas = (asset: Asset, register: Register): boolean =>
+  (keptOf(asset).shared?.length ?? 0) === 0 && !register.deliveries.has(asset.sha256);
+
 const given = (asset: Asset, register: Register, today: string): readonly Terms[] =>
-  register.terms.filter(
-    (one) => one.kind !== 'employment' && one.kind !== 'assignment' && covers(one.assets, asset) && bindsOn(one, today),
-  );
+  register.terms
+    .over(asset)
+    .filter((one) => one.kind !== 'employment' && one.kind !== 'assignment' && bindsOn(one, today));
 
 const nobody: Found = { state: 'not-asked', why: 'the ledger shows no one who received it' };
 
@@ -127,7 +182,7 @@ function everyTerms(
   fault: (terms: Terms) => string | null,
   good: string,
 ): Found {
-  if (recipientsOf(asset, register).length === 0) return nobody;
+  if (nobodyHas(asset, register)) return nobody;
   const over = given(asset, register, today);
   if (over.length === 0) return { state: 'missing', why: 'no terms in force cover it' };
   const bad = over.flatMap((one) => {
@@ -144,14 +199,14 @@ const judges: Readonly<Record<string, Judge>> = {
   M01: (asset) => {
     const { level } = keptOf(asset);
     if (level === 'secret' || level === 'confidential') {
-      const why = `registered as ${level} with its SHA-256`;
+      const why = (): string => `registered as ${level} with its SHA-256`;
       return { state: 'met', why, statements: [asset.statement], byItself: true };
     }
     return { state: 'missing', why: 'recorded, but not as secret or confidential', statements: [asset.statement] };
   },
   M05: (asset, register, today) => {
+    if (nobodyHas(asset, register)) return nobody;
     const recipients = recipientsOf(asset, register);
-    if (recipients.length === 0) return nobody;
     const over = given(asset, register, today);
     const bare = recipients.filter((name) => !over.some((one) => one.parties.some((party) => sameParty(party, name))));
     if (bare.length > 0) return { state: 'missing', why: `no terms in force with ${bare.join(', ')}` };
@@ -189,9 +244,7 @@ const judges: Readonly<Record<string, Judge>> = {
       const why = `${copies.length} marked ${copies.length === 1 ? 'copy' : 'copies'}, one for each recipient`;
       return { state: 'met', why, statements: copies.map((one) => one.statement) };
     }
-    return recipientsOf(asset, register).length === 0
-      ? nobody
-      : { state: 'missing', why: 'given out without a marked copy' };
+    return nobodyHas(asset, register) ? nobody : { state: 'missing', why: 'given out without a marked copy' };
   },
   M20: (asset, register) => {
     const shared = keptOf(asset).shared ?? [];

@@ -56,9 +56,9 @@ export interface Register {
   readonly registry: Registry;
   /** By asset digest, `''` for the room; then by `answerKey`. */
   readonly answers: ReadonlyMap<string, ReadonlyMap<string, AnswerGiven>>;
-  readonly terms: readonly Terms[];
-  /** By measure, oldest first. */
-  readonly measures: ReadonlyMap<string, readonly MeasureStated[]>;
+  readonly terms: Scoped<Terms>;
+  /** By measure. */
+  readonly measures: ReadonlyMap<string, Scoped<MeasureStated>>;
   readonly searches: readonly StatementView[];
   /** By model digest. */
   readonly deliveries: ReadonlyMap<string, readonly Delivery[]>;
@@ -85,7 +85,7 @@ export function registerOf(statements: readonly StatementView[]): Register {
   );
   const answers = new Map<string, Map<string, AnswerGiven>>();
   const terms: Terms[] = [];
-  const measures = new Map<string, MeasureStated[]>();
+  const stated = new Map<string, MeasureStated[]>();
   const searches: StatementView[] = [];
   for (const statement of registry.others) {
     if (withdrawn.has(statement.sha256)) continue;
@@ -102,8 +102,8 @@ export function registerOf(statements: readonly StatementView[]): Register {
     } else if (statement.kind === 'terms') terms.push(termsOf(statement));
     else if (statement.kind === 'measure') {
       const one = measureOf(statement);
-      const before = measures.get(one.measure);
-      if (before === undefined) measures.set(one.measure, [one]);
+      const before = stated.get(one.measure);
+      if (before === undefined) stated.set(one.measure, [one]);
       else before.push(one);
     } else if (statement.kind === 'prior-search') searches.push(statement);
   }
@@ -116,7 +116,14 @@ export function registerOf(statements: readonly StatementView[]): Register {
     if (before === undefined) deliveries.set(model, [{ statement, recipient, model }]);
     else before.push({ statement, recipient, model });
   }
-  return { registry, answers, terms, measures, searches, deliveries };
+  return {
+    registry,
+    answers,
+    terms: scoped(terms),
+    measures: new Map([...stated].map(([measure, all]) => [measure, scoped(all)])),
+    searches,
+    deliveries,
+  };
 }
 
 function termsOf(statement: StatementView): Terms {
@@ -152,14 +159,47 @@ function measureOf(statement: StatementView): MeasureStated {
 
 const textOf = (value: Json | undefined): string | null => (typeof value === 'string' ? value : null);
 
-/** Whether something that names assets, or none for all, reaches this asset by any of its digests. */
-export const covers = (assets: readonly string[] | null, asset: Asset | null): boolean =>
-  assets === null || asset?.digests.some((digest) => assets.includes(digest)) === true;
+/** Statements that name assets, or none for all of the room; oldest first. */
+export interface Scoped<T> {
+  readonly all: readonly T[];
+  /** Those that reach an asset by any of its digests. */
+  over(asset: Asset | null): readonly T[];
+}
+
+interface Scope {
+  readonly assets: readonly string[] | null;
+  readonly statement: StatementView;
+}
+
+function scoped<T extends Scope>(all: readonly T[]): Scoped<T> {
+  const everywhere = all.filter((one) => one.assets === null);
+  const byDigest = new Map<string, T[]>();
+  for (const one of all) {
+    for (const digest of new Set(one.assets ?? [])) {
+      const before = byDigest.get(digest);
+      if (before === undefined) byDigest.set(digest, [one]);
+      else before.push(one);
+    }
+  }
+  return {
+    all,
+    over(asset) {
+      if (asset === null || byDigest.size === 0) return everywhere;
+      let named: T[] | null = null;
+      for (const digest of asset.digests) {
+        const here = byDigest.get(digest);
+        if (here !== undefined) named = named === null ? here : [...named, ...here];
+      }
+      if (named === null) return everywhere;
+      return [...new Set([...everywhere, ...named])].sort((a, b) => a.statement.index - b.statement.index);
+    },
+  };
+}
 
 /** A duty of confidence in force on a day: the agreement itself, or its secrecy that outlasts it. */
 export const bindsOn = (terms: Terms, day: string): boolean =>
   terms.from <= day && (terms.until === null || day <= terms.until || day <= (terms.secrecyUntil ?? ''));
 
 /** Names of persons and companies, compared without case and double spaces. */
-export const sameParty = (a: string, b: string): boolean => fold(a) === fold(b);
+export const sameParty = (a: string, b: string): boolean => a === b || fold(a) === fold(b);
 const fold = (name: string): string => name.normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase();

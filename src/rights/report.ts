@@ -39,6 +39,7 @@ export function rightsReport(law: Law, matrix: Matrix, owner: string): string {
 <body><h1>${e(title)}</h1>
 <p class="muted">The law of ${e(view.asOf)}, on the facts that the ledger shows.</p>
 <div class="note">${view.notices.map((line) => `<p>${e(line)}</p>`).join('')}</div>
+<p class="legend">${(['yes', 'likely', 'arguable', 'unlikely', 'no'] as const).map((one) => `<span class="pill ${one}">${one}</span>`).join(' ')} <span class="pill unknown">from–to</span> open questions leave that range · <small>↑</small> what the owner could still reach · † rests on a source not yet verified · each answer leads to its reasons</p>
 ${grids(view)}
 ${timeline(view)}
 ${gaps(matrix)}

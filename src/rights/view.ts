@@ -1,7 +1,7 @@
 /** A cell as people and `--json` read it: every sentence with its source, every fact with the statement that it rests on. */
 
 import type { Subject } from './derive.js';
-import type { Reason } from './evaluate.js';
+import type { CellResult, Reason } from './evaluate.js';
 import type { Evidence } from './evidence-of-facts.js';
 import type {
   Citation,
@@ -16,7 +16,7 @@ import type {
   Statement,
 } from './law.js';
 import { RULES_BASE } from './load-law.js';
-import type { Cell, Matrix, Row } from './matrix.js';
+import type { Matrix, Row } from './matrix.js';
 import { type Answer, type Verdict, verdictOf } from './verdict.js';
 
 export interface SourceView {
@@ -136,7 +136,11 @@ export function noticesOf(matrix: Pick<Matrix, 'asOf' | 'rows'>, rulesOf: string
   ];
 }
 
-export function cellView(cell: Cell, row: Pick<Row, 'subjects'>, matrix: Pick<Matrix, 'evidence'>): CellView {
+export function cellView(
+  cell: CellResult,
+  row: Pick<Row, 'subjects' | 'endsOf'>,
+  matrix: Pick<Matrix, 'evidence'>,
+): CellView {
   const { rule } = cell;
   const best = cell.titles[0]?.title ?? null;
   const source = sourceIn(rule);
@@ -157,7 +161,7 @@ export function cellView(cell: Cell, row: Pick<Row, 'subjects'>, matrix: Pick<Ma
     missing: missingIn(cell, reasons),
     wouldChange: cell.reasons.flatMap((one) => (one.state !== 'met' && one.toRaise !== null ? [one.toRaise] : [])),
     term: best === null ? null : said(best.term),
-    ends: cell.ends,
+    ends: best === null ? null : row.endsOf(best.term),
     formality: best === null ? null : formalityView(best.formality, said),
     stops: (best?.stops ?? []).map(said),
     defences: best === null ? null : mapValues(best.defences, answered),
@@ -209,7 +213,7 @@ function factView({ spec, known }: Evidence): FactView {
   };
 }
 
-function missingIn(cell: Cell, reasons: readonly ReasonView[]): readonly string[] {
+function missingIn(cell: CellResult, reasons: readonly ReasonView[]): readonly string[] {
   const facts = reasons
     .filter((one) => one.state === 'open')
     .flatMap((one) => one.facts.filter((fact) => fact.value === null).map((fact) => fact.question));

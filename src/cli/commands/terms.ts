@@ -101,7 +101,7 @@ async function add(call: Call, file: string): Promise<Answer> {
     >),
   });
   const register = registerOf(await collect(room.ledger.statements()));
-  const terms = register.terms.find((one) => one.statement.sha256 === stated.sha256)!;
+  const terms = register.terms.all.find((one) => one.statement.sha256 === stated.sha256)!;
   const findings = lintTerms(terms);
   await stampRoom(room, call);
   return {
@@ -120,7 +120,7 @@ async function list(call: Call): Promise<Answer> {
   const room = await openRoomFor(call, { unlock: false });
   const register = registerOf(await collect(room.ledger.statements()));
   const today = textOption(call, 'as-of') ?? call.clock.now().toISOString().slice(0, 10);
-  const lines = register.terms.map((terms) => ({
+  const lines = register.terms.all.map((terms) => ({
     statement: terms.statement.index,
     kind: terms.kind,
     parties: terms.parties,

@@ -28,7 +28,7 @@ export async function showMeasures(call: Call): Promise<Answer> {
   const chosen = textsOption(call, 'asset').map((term) => targetOf(statements, term).asset);
   const assets = chosen.length > 0 ? chosen : register.registry.assets.filter(isSecret);
   const judged = assets.map((asset) => ({ asset, measures: judgeMeasures(measures, asset, register, today) }));
-  const findings = register.terms.flatMap((terms) =>
+  const findings = register.terms.all.flatMap((terms) =>
     lintTerms(terms).map((one) => ({ ...one, statement: terms.statement.index, parties: terms.parties })),
   );
   const { bold, warn } = call.style;
@@ -63,7 +63,7 @@ export async function showMeasures(call: Call): Promise<Answer> {
         id: one.measure.id,
         name: one.measure.name,
         state: one.state,
-        why: one.why,
+        why: one.why(),
         core: one.measure.core,
         statements: one.statements.map((statement) => statement.index),
         authority: one.measure.authority,
@@ -89,7 +89,7 @@ function measureLine({ measure, state, why, statements }: MeasureJudgement, call
   const word = { met: good('met    '), stale: warn('stale  '), missing: bad('missing'), 'not-asked': 'none   ' }[state];
   const authority = measure.authority.map((one) => `${one.cite}${one.verified ? '' : ' †'}`).join('; ');
   const by = statements.length === 0 ? '' : ` (statement ${statements.map((one) => one.index).join(', ')})`;
-  return `  ${measure.id}${measure.core ? '*' : ' '} ${word} ${measure.name}: ${why}${by} [${authority}]`;
+  return `  ${measure.id}${measure.core ? '*' : ' '} ${word} ${measure.name}: ${why()}${by} [${authority}]`;
 }
 
 export async function stateMeasure(call: Call, words: readonly string[]): Promise<Answer> {
