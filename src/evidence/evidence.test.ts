@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -66,7 +66,10 @@ before(async () => {
   for (const recipient of ['Northmill', 'Harbour Works']) {
     await release(releaseRoom(room), { model: 'pump model', recipient, out: at(`${recipient}.onnx`) });
   }
-  const answer = await checkSuspect(releaseRoom(room), at('Harbour Works.onnx'), { keep: true });
+  const answer = await checkSuspect(releaseRoom(room), at('Harbour Works.onnx'), {
+    keep: true,
+    custody: { obtainedFrom: 'a test' },
+  });
   assert.equal(answer.candidates[0]?.recipient, 'Harbour Works');
   checkId = answer.id;
   await proveBundle(room, { target: checkId, out: at('public') });
@@ -237,6 +240,30 @@ test('an owner who signs a changed bundle anew is caught by what was committed a
   for (const [file, code, place, change] of cases) {
     const report = await verifyBundle(await forged(edit(place, change), file), trust);
     assert.equal(report.error?.code, code, `${file}: ${report.says}`);
+  }
+});
+
+test('no field of the statements that the numbers rest on is withheld', async () => {
+  const { statements } = JSON.parse(readFileSync(path.join(at('expert'), bundlePaths.about), 'utf8')) as BundleAbout;
+  for (const [kind, field] of [
+    ['release-commitment', 'structure'],
+    ['release', 'copy'],
+    ['check', 'custody'],
+  ] as const) {
+    let hidden = 0;
+    for (const sha256 of statements) {
+      const file = bundlePaths.openings(sha256);
+      const envelope = JSON.parse(readFileSync(path.join(at('expert'), bundlePaths.envelope(sha256)), 'utf8'));
+      const payload = Buffer.from(envelope.payload, 'base64').toString();
+      if (!payload.includes(`urn:muniment:${kind}:v1`) || !existsSync(path.join(at('expert'), file))) continue;
+      const changed = await forged((name) => {
+        const { [field]: _, ...rest } = JSON.parse(readFileSync(name, 'utf8'));
+        writeFileSync(name, JSON.stringify(rest));
+      }, file);
+      assert.equal((await verifyBundle(changed, trust)).error?.code, 'BUNDLE_WITHHELD', kind);
+      hidden++;
+    }
+    assert.equal(hidden, 1, kind);
   }
 });
 

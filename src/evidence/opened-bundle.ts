@@ -40,6 +40,8 @@ export interface Opened {
 
 export interface Shown extends StatementView {
   readonly opened: boolean;
+  /** Fields of an opened statement whose values are not shown. */
+  readonly withheld: number;
 }
 
 export const readBytes = async (dir: string, file: string): Promise<Uint8Array> =>
@@ -183,6 +185,7 @@ export async function readStatements(
       predicate: opened.predicate,
       time: payload.time,
       opened: isOpen,
+      withheld: isOpen ? opened.withheld.length : 0,
     });
   }
   return shown.sort((a, b) => a.index - b.index);

@@ -99,9 +99,10 @@ export async function verifyBundle(
     running = 'log';
     const { checkpoint, note } = await readCheckpoint(dir, trust);
     const statements = await readStatements(dir, about, keys, checkpoint, note, listed);
+    const withheld = statements.reduce((sum, one) => sum + one.withheld, 0);
     holds(
       'log',
-      `${statements.length} statements are signed, fit their schemas and are in the log of ${checkpoint.origin} (${checkpoint.size} entries)`,
+      `${statements.length} statements are signed, fit their schemas and are in the log of ${checkpoint.origin} (${checkpoint.size} entries)${withheld === 0 ? '' : `; ${withheld} fields of those that are opened are withheld`}`,
     );
     const opened: Opened = { dir, trust, about, listed, checkpoint, note, keys, statements };
     running = 'time';
