@@ -5,7 +5,7 @@ import { commitmentsOf, releasesOf } from '../mark/index.js';
 import { bundlePaths, type Claims, type Expert } from './bundle.js';
 import type { CheckFact } from './check-fact.js';
 import { expertMultiplicity, requireCounted } from './multiplicity.js';
-import { type Opened, readJson, type Shown } from './opened-bundle.js';
+import { type Opened, readJson, requireAllFields } from './opened-bundle.js';
 import { pairingChoices } from './pairing.js';
 import { type GroupPoints, unitPoints } from './points.js';
 import { recompute } from './recompute.js';
@@ -57,24 +57,4 @@ export async function recomputeNumbers(
     suspect: expert.suspect,
     check,
   };
-}
-
-/**
- * Fields are signed as salted hashes, so an owner could sign a thousand values of `seeds` in one commitment, open the one
- * that fires, and call the others withheld: one release in the count, a thousand draws. Nothing of these may be hidden.
- */
-function requireAllFields(
-  shown: readonly Shown[],
-  used: readonly { readonly statement: { readonly sha256: string; readonly kind: string } }[],
-): void {
-  for (const { statement } of used) {
-    const withheld = shown.find(({ sha256 }) => sha256 === statement.sha256)?.withheld ?? 0;
-    if (withheld === 0) continue;
-    throw evidenceError('BUNDLE_WITHHELD', 'a statement that the numbers rest on is not shown whole', {
-      expected: 'every field that was signed',
-      got: `${withheld} withheld`,
-      where: `${statement.kind} ${statement.sha256}`,
-      todo: 'ask the owner for a bundle that opens them',
-    });
-  }
 }

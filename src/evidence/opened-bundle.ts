@@ -201,3 +201,25 @@ const verifyNoteOnce =
       throw evidenceError('PROOF_WRONG', 'a proof is for another checkpoint than the bundle’s', { where });
     return verifyProof(text, entry, verifiers, where);
   };
+
+/**
+ * Fields are signed as salted hashes, so an owner could sign a thousand values of `seeds` in one commitment, open the one
+ * that fires, and call the others withheld: one release in the count, a thousand draws. Nothing may be hidden of what
+ * keys or numbers rest on.
+ * @throws `BUNDLE_WITHHELD`
+ */
+export function requireAllFields(
+  shown: readonly Shown[],
+  used: readonly { readonly statement: { readonly sha256: string; readonly kind: string } }[],
+): void {
+  for (const { statement } of used) {
+    const withheld = shown.find(({ sha256 }) => sha256 === statement.sha256)?.withheld ?? 0;
+    if (withheld === 0) continue;
+    throw evidenceError('BUNDLE_WITHHELD', 'a statement that keys or numbers rest on is not shown whole', {
+      expected: 'every field that was signed',
+      got: `${withheld} withheld`,
+      where: `${statement.kind} ${statement.sha256}`,
+      todo: 'ask the owner for a bundle that opens them',
+    });
+  }
+}

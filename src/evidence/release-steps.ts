@@ -16,7 +16,7 @@ import {
 } from '../mark/index.js';
 import type { StatementView } from '../record/index.js';
 import { bundlePaths } from './bundle.js';
-import { type Opened, readJson } from './opened-bundle.js';
+import { type Opened, readJson, requireAllFields } from './opened-bundle.js';
 import { type OpenedRelease, secretsOf } from './opened-release.js';
 import { type Trust, trustedChain } from './trust.js';
 
@@ -97,6 +97,7 @@ export async function releaseSteps(opened: Opened, given: GivenFiles, steps: Ste
       todo: 'ask the owner for a whole bundle',
     });
   }
+  requireAllFields(statements, [release, commitment]);
   const secrets = about.allBatches ? await checkSeeds(opened, commitment) : null;
   if (secrets !== null) {
     steps.holds(
