@@ -111,6 +111,19 @@ test('fewer releases, or an earlier look, than the log holds', async () => {
   }
 });
 
+test('a verdict that the opened batch does not bear out is said to be the owner’s word', async () => {
+  const bend: Bend = (kind, predicate) => {
+    if (kind !== 'check') return predicate;
+    const [best, ...rest] = predicate.candidates as Record<string, Json>[];
+    const other = rest.find((one) => one.recipient === 'A')!;
+    return { ...predicate, candidates: [{ ...best!, release: other.release!, recipient: 'A' }, ...rest] };
+  };
+  const { report } = await verdict({ bend });
+  const numbers = report.steps.find((one) => one.step === 'numbers');
+  assert.equal(numbers?.outcome, 'unknown', JSON.stringify(report.error));
+  assert.match(numbers.says, /claims related .* does not bear out/);
+});
+
 test('a plan that is not the one of its digest', async () => {
   const bent = (change: (plan: Record<string, Json>) => Json): Bend => {
     return (kind, predicate) =>

@@ -3,10 +3,10 @@
  * checked and what it could not; none is skipped in silence.
  */
 import { equalBytes, evidenceError, type MunimentError, toMunimentError, utf8 } from '../base/index.js';
-import type { EvidenceLine } from '../detect/index.js';
+import { type EvidenceLine, EXACT_LEVEL } from '../detect/index.js';
 import { checkOrder, countChances, readStamps } from './acts.js';
 import { type BundleAbout, bundlePaths, type Claims } from './bundle.js';
-import { checkShown } from './check-fact.js';
+import { type CheckFact, checkShown } from './check-fact.js';
 import { recomputeNumbers } from './numbers.js';
 import {
   checkFiles,
@@ -143,7 +143,10 @@ export async function verifyBundle(
         );
       }
       numbers = 'recomputed';
-      holds('numbers', lines.map((line) => `${line.test}: log10 p ${line.log10p.toFixed(2)} recomputed`).join('; '));
+      const says = lines.map((line) => `${line.test}: log10 p ${line.log10p.toFixed(2)} recomputed`).join('; ');
+      const beyond = notBorneOut(recomputed.check, about.release, lines);
+      if (beyond === null) holds('numbers', says);
+      else unknown('numbers', `${says}; ${beyond}`);
     } else if (check !== null) {
       lines = check.candidates[0]?.lines ?? [];
       numbers = 'claimed';
@@ -195,6 +198,14 @@ export async function verifyBundle(
   }
   const { result, says } = conclude(steps, trust);
   return { result, says, form: about.form, about: about.about, steps, numbers, lines, release, error: null };
+}
+
+/** The verdict of a check rests on every batch and is the owner's word; null where the opened batch alone gives it too. */
+function notBorneOut(check: CheckFact, release: string | null, lines: readonly EvidenceLine[]): string | null {
+  const claimed = check.candidates.find((one) => one.release === release);
+  const best = Math.min(...lines.map((line) => line.log10p));
+  if (claimed?.verdict !== 'related' || best <= EXACT_LEVEL) return null;
+  return `the check claims related (log10 p ${claimed.log10p?.toFixed(2)}) over all batches, which the opened one does not bear out`;
 }
 
 /** JSON of the wrong shape shows itself as a TypeError where it is used: a fault of the bundle, not of the machine. */

@@ -223,6 +223,28 @@ const rows: readonly [string, readonly Said[], string, FactValue | null, string?
     false,
     'not-shown',
   ],
+  [
+    'terms that name their secrets',
+    [model({}), terms({ scope: 'the failure model' })],
+    'terms-specific',
+    true,
+    'stated',
+  ],
+  [
+    'one catch-all among them',
+    [model({}), terms({ scope: 'the failure model' }), terms({ scope: 'any and all information' })],
+    'terms-specific',
+    false,
+    'stated',
+  ],
+  ['no terms, no answer', [model({})], 'terms-specific', null],
+  [
+    'what runs on own servers stays there',
+    [model({}), answer('runs-where', 'own-servers')],
+    'shipped-in-clear',
+    false,
+    'stated',
+  ],
   ['released copies can be read', [model({}), release('Delta Pumps')], 'shipped-in-clear', true, 'stated'],
   ['no measure', [model({ confidentiality: { level: 'secret' } })], 'reasonable-measures', 'none', 'not-shown'],
   [

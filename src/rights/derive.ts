@@ -7,6 +7,7 @@ import type { Facts, FactValue } from './condition.js';
 import type { Attribute, FactSpec, Law, RowKind } from './law.js';
 import type { Protection } from './measures.js';
 import { type AnswerGiven, answerAbout, bindsOn, type Register, sameParty, type Terms } from './register.js';
+import { lintTerms } from './terms.js';
 
 /** What the facts are asked of: an asset, of data sets one part of it; null stands for an asset that is not recorded. */
 export interface Subject {
@@ -76,7 +77,7 @@ const countsAsAbsent = (spec: FactSpec, subject: Subject): boolean =>
   spec.shownOrNot === true && subject.asset !== null;
 
 /** What a fact that has to be shown is while nothing shows it. */
-const notShown = (spec: FactSpec): FactValue =>
+export const notShown = (spec: FactSpec): FactValue =>
   spec.type === 'choice' ? (spec.id === 'recipients-bound' ? 'not-shared' : 'none') : false;
 
 /** @param specs those that are asked of the subject's row */
@@ -233,6 +234,13 @@ const derivers: Readonly<Record<string, Deriver>> = {
     const over = register.terms.over(asset).filter((one) => givesOut(one) && bindsOn(one, today));
     if (over.length === 0 || !over.every((one) => one.clauses.reverseEngineering === true)) return null;
     return { value: true, field: 'clauses.reverseEngineering', statements: over.map((one) => one.statement) };
+  },
+  'terms-specific': ({ asset }, { register, today }) => {
+    const over = register.terms.over(asset).filter((one) => bindsOn(one, today));
+    if (over.length === 0) return null;
+    const vague = over.filter((one) => lintTerms(one).some((finding) => finding.measure === 'M06'));
+    const statements = (vague.length > 0 ? vague : over).map((one) => one.statement);
+    return { value: vague.length === 0, field: 'scope', statements };
   },
 };
 

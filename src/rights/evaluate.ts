@@ -69,7 +69,14 @@ export function evaluate(rule: Rule, row: RowKind, at: Circumstances): CellResul
   if (absent !== null) return cellOf(rule, row, absent.range, absent.range.high, [], [absent]);
   const titles = rule.titles
     .map((title) => evaluateTitle(title, row, at))
-    .sort((a, b) => b.range.low - a.range.low || b.range.high - a.range.high || b.attainable - a.attainable);
+    // Of titles that come to the same, the one that is about this kind of asset has the reason worth reading.
+    .sort(
+      (a, b) =>
+        b.range.low - a.range.low ||
+        b.range.high - a.range.high ||
+        b.attainable - a.attainable ||
+        b.reasons[0]!.range.high - a.reasons[0]!.range.high,
+    );
   const range = strongest(titles.map((one) => one.range));
   const attainable = Math.max(...titles.map((one) => one.attainable));
   return cellOf(rule, row, range, attainable, titles, titles[0]!.reasons);

@@ -23,7 +23,7 @@ export {
   subjectsOf,
 } from './matrix.js';
 export { judgeMeasures, loadMeasures, type Measure, type MeasureJudgement } from './measures.js';
-export { isAsked, type Question, questionsOf } from './questions.js';
+export { isAnswered, type Question, questionsOf } from './questions.js';
 export { bindsOn, type Register, registerOf, type Terms, type TermsClauses } from './register.js';
 export { rightsReport } from './report.js';
 export {
@@ -47,6 +47,7 @@ export {
   cellView,
   type MatrixView,
   matrixView,
+  noticesOf,
   type ReasonView,
   type RowView,
   type SourceView,

@@ -32,7 +32,7 @@ test('the questions that the law turns on are asked, the most valuable for its e
 
 test('every question can change a cell: some answer to it moves the matrix', () => {
   const before = matrix([fleet]);
-  for (const question of questionsOf(law, before)) {
+  for (const question of questionsOf(law, before).filter((one) => !one.toShow)) {
     const ranges = (value: string | boolean): string => {
       const said = [fleet, answer(question.fact.id, value, question.subjects.length === 0 ? undefined : 'fleet.csv')];
       return JSON.stringify(matrix(said).rows.map((row) => row.cells.map((cell) => cell.range)));
@@ -51,9 +51,13 @@ test('what is answered is not asked again, and what can no longer matter is not 
   assert.ok(!asked([published]).includes('generally-known'));
 });
 
-test('what the ledger has to show is not asked', () => {
-  const ids = asked([fleet]);
-  for (const id of ['investment-recorded', 'reasonable-measures', 'recipients-bound']) assert.ok(!ids.includes(id), id);
+test('what the ledger has to show is asked for as something to record, never as an answer', () => {
+  const questions = questionsOf(law, matrix([fleet]));
+  for (const one of questions)
+    assert.equal(one.toShow, one.fact.shownOrNot === true && one.fact.follows !== undefined, one.fact.id);
+  assert.ok(questions.some((one) => one.fact.id === 'reasonable-measures' && one.toShow));
+  const spent = questions.find((one) => one.fact.id === 'investment-recorded');
+  assert.equal(spent, undefined, 'the effort is recorded');
 });
 
 test('a room with every fact known has no question', () => {
@@ -69,5 +73,9 @@ test('a room with every fact known has no question', () => {
             : '2026-01-01',
     ),
   );
-  assert.deepEqual(asked([fleet, ...all]), []);
+  const left = questionsOf(law, matrix([fleet, ...all])).filter((one) => !one.toShow);
+  assert.deepEqual(
+    left.map((one) => one.fact.id),
+    [],
+  );
 });

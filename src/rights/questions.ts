@@ -1,6 +1,6 @@
 /** Which question is worth asking next: only those whose answer can change a cell, by expected change over effort. */
 import { type FactValue, factsIn, moveMonths } from './condition.js';
-import { derivedFacts, type Subject } from './derive.js';
+import { derivedFacts, notShown, type Subject } from './derive.js';
 import { evaluate } from './evaluate.js';
 import type { FactSpec, Law, Right, Rule } from './law.js';
 import type { Matrix, Row } from './matrix.js';
@@ -10,6 +10,8 @@ export interface Question {
   /** The assets that it is asked of; empty: of the room. */
   readonly subjects: readonly Subject[];
   readonly values: readonly FactValue[];
+  /** Not answered but shown: by recording what `fact.follows` says. */
+  readonly toShow: boolean;
   /** Mean over the possible answers of the steps by which cells move, at either end of their range. */
   readonly change: number;
   /** Cells that some answer moves. */
@@ -24,12 +26,12 @@ export function questionsOf(law: Law, matrix: Matrix): readonly Question[] {
   const users = usersOf(law);
   const found = new Map<string, Question>();
   for (const spec of law.facts.values()) {
-    if (!isAsked(spec)) continue;
+    const toShow = !isAnswered(spec);
     const rules = users.get(spec.id);
     if (rules === undefined) continue;
     const rows = matrix.rows.filter(
       (row) =>
-        !row.facts.has(spec.id) &&
+        (toShow ? row.facts.get(spec.id) === notShown(spec) : !row.facts.has(spec.id)) &&
         (row.subjects.length > 0 || spec.scope === 'room') &&
         (spec.assets?.includes(row.kind) ?? true),
     );
@@ -39,8 +41,8 @@ export function questionsOf(law: Law, matrix: Matrix): readonly Question[] {
   return [...found.values()].sort((a, b) => worth(b) - worth(a) || (a.fact.id < b.fact.id ? -1 : 1));
 }
 
-/** A fact that the ledger has to show, and that follows from statements, is never asked. */
-export const isAsked = (spec: FactSpec): boolean => spec.shownOrNot !== true || !derivedFacts.has(spec.id);
+/** A fact that the ledger has to show, and that follows from statements, cannot be answered. */
+export const isAnswered = (spec: FactSpec): boolean => spec.shownOrNot !== true || !derivedFacts.has(spec.id);
 
 const worth = (question: Question): number =>
   (question.change * Math.max(1, question.subjects.length)) / question.fact.effort;
@@ -69,7 +71,8 @@ function add(
   subjects: readonly Subject[],
   rules: ReadonlySet<Rule>,
 ): void {
-  const values = valuesOf(spec, law, matrix.asOf);
+  const toShow = !isAnswered(spec);
+  const values = valuesOf(spec, law, matrix.asOf).filter((value) => !toShow || value !== notShown(spec));
   const moved = new Set<string>();
   const rights = new Set<Right>();
   let change = 0;
@@ -98,6 +101,7 @@ function add(
     fact: spec,
     subjects,
     values,
+    toShow,
     change: change / values.length,
     cells: moved.size,
     rights: [...rights],

@@ -9,6 +9,7 @@ import { release, releaseRoom } from '../../mark/index.js';
 import { recordAssets } from '../../record/index.js';
 import { initRoom, type Room } from '../../room/index.js';
 import { measuresOf, readNet, readTable, type Trained, tableCsv, trainingAssets } from '../../train/index.js';
+import { type RightsTold, rightsChapter } from './rights.js';
 import { disguised, EPOCHS } from './thief.js';
 import { type Answers, answersOf, OPERATIONS, readingsFor, trainClassifier, writeFleet } from './world.js';
 
@@ -31,6 +32,7 @@ export interface Journey {
   }[];
   /** F1 of failures on operations that no model was trained on. */
   readonly f1: Readonly<Record<'original' | 'northmill' | 'harbourWorks' | 'suspect' | 'competitor', number>>;
+  readonly rights: RightsTold;
   readonly compare: { readonly verdict: string; readonly log10p: number | null };
   readonly thief: Told;
   readonly competitor: Told;
@@ -114,6 +116,8 @@ export async function journey(folder: string, clock: Clock, tell: Narrator): Pro
   }
   const stolen = at('harbour-works.onnx');
 
+  const law = await rightsChapter({ room, folder, customers: CUSTOMERS }, tell);
+
   tell.step('Someone copies the second copy and hides it');
   const { card } = await readNet(stolen);
   await writeFile(at('suspect.onnx'), await disguised(stolen, readingsFor(card, FLEET_SEED + 1, 1000), FLEET_SEED));
@@ -169,6 +173,7 @@ export async function journey(folder: string, clock: Clock, tell: Narrator): Pro
     quality,
     parameters: trained.record.architecture.parameters,
     releases,
+    rights: law,
     compare: { verdict: compared.verdict, log10p: compared.log10p },
     thief: told(thief),
     competitor: told(competitor),
@@ -213,9 +218,24 @@ async function recordTraining(room: Room, trained: Trained, data: string, folder
   await writeFile(files.model, trained.model);
   await writeFile(files.test, tableCsv(table, trained.testRows));
   const machine = `${os.availableParallelism()} × ${os.cpus()[0]?.model.trim() ?? os.arch()}`;
+  const requests = trainingAssets(trained, {
+    ...files,
+    name: 'pump.onnx',
+    machine,
+    facts: { effort: EFFORT, country: 'NL', confidentiality: { level: 'secret' } },
+  });
+  // Of the data people know what the trainer cannot see: the machines report from the customers' sites.
+  const { creation: _, ...dataEffort } = EFFORT;
   await recordAssets(
     room,
-    trainingAssets(trained, { ...files, name: 'pump.onnx', machine, facts: { effort: EFFORT } }),
+    requests.map((one) =>
+      one.kind === 'training-set'
+        ? {
+            ...one,
+            facts: { ...one.facts, how: { way: 'connected-product' as const }, effort: dataEffort, country: 'NL' },
+          }
+        : one,
+    ),
   );
 }
 

@@ -22,6 +22,7 @@ export async function askQuestions(call: Call): Promise<Answer> {
         (subject) => `${subject.asset!.name}${subject.attribute === null ? '' : `/${subject.attribute}`}`,
       ),
       values: one.values,
+      toShow: one.toShow ? (one.fact.follows ?? null) : null,
       cells: one.cells,
       change: one.change,
       effortMinutes: one.fact.effort,
@@ -55,7 +56,9 @@ function questionLines(question: Question, number: number, call: Call): readonly
     `${number}. ${call.style.bold(fact.question)}`,
     `   of ${of}${subjects.length > 1 ? ` and ${subjects.length - 1} more` : ''}; about ${fact.effort} min; it bears on ${question.cells} answers (${question.rights.map((one) => rightNames[one]).join(', ')})`,
     `   ${fact.why}`,
-    `   muniment rights answer ${fact.id} ${values}${first === undefined ? '' : ` --asset ${quoted(of)}`}`,
+    question.toShow
+      ? `   to be shown, not answered: ${fact.follows}`
+      : `   muniment rights answer ${fact.id} ${values}${first === undefined ? '' : ` --asset ${quoted(of)}`}`,
     '',
   ];
 }
