@@ -47,6 +47,11 @@ export const registry: readonly Registered[] = [
     load: () => import('./commands/release.js'),
   },
   {
+    name: 'inspect',
+    summary: 'what a model file holds: layers, storage, unit groups, constants, a digest of its weights',
+    load: () => import('./commands/inspect.js'),
+  },
+  {
     name: 'compare',
     summary: 'compare two models: what they share, by what chance, and what was done to the copy',
     load: () => import('./commands/compare.js'),

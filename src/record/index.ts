@@ -2,6 +2,7 @@ export { type Architecture, architectureOf } from './architecture.js';
 export { type Content, type ContentDigest, digestPaths, type FileDigest, manifestText } from './digest.js';
 export type { Facts, How, LinkTo, Measured, Person, Scalar, Spent } from './facts.js';
 export { type FactsDocument, readFacts } from './facts-file.js';
+export { type Inspection, type InspectOptions, inspectModel, type Layer, weightsDigest } from './inspect.js';
 export {
   type AssetKind,
   assetKinds,

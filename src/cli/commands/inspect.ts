@@ -1,0 +1,108 @@
+import path from 'node:path';
+import { openModel } from '../../formats/index.js';
+import { type Inspection, inspectModel } from '../../record/index.js';
+import type { Command } from '../command.js';
+import { flagOption, textOption } from '../options.js';
+import type { Style } from '../style.js';
+import { table } from '../table.js';
+
+/** Lines of layers printed at most; `--json` has all. */
+const MAX_LAYERS = 80;
+
+export const command: Command = {
+  name: 'inspect',
+  summary: 'what a model file holds: layers, storage, unit groups, constants, a digest of its weights',
+  usage: 'inspect FILE [--graph FILE.onnx]',
+  description: `Reads the headers and a few rows, so that a folder of many gigabytes takes a second; the digest of the weights reads
+all of them and is made up to 1 GiB, beyond on --digest. The digest is the same for every lossless conversion of one
+model, whatever the format, the names and the layout.`,
+  examples: [
+    'muniment inspect pump.onnx',
+    'muniment inspect llama/ --json',
+    'muniment inspect big.safetensors --digest',
+  ],
+  options: {
+    digest: { type: 'boolean', help: 'digest the weights however large they are' },
+    graph: { type: 'string', value: 'FILE', help: 'an ONNX file whose graph says which units are exchangeable' },
+    'plain-stack': {
+      type: 'boolean',
+      help: 'you vouch that layers follow each other by name, with no hidden residuals',
+    },
+  },
+  positionals: { names: ['FILE'], min: 1, max: 1 },
+  async run(call) {
+    const file = path.resolve(call.cwd, call.positionals[0]!);
+    const graphFile = textOption(call, 'graph');
+    const model = await openModel(file);
+    call.onExit(() => model.close());
+    const graph = graphFile === undefined ? undefined : await openModel(path.resolve(call.cwd, graphFile));
+    if (graph !== undefined) call.onExit(() => graph.close());
+    const found = await inspectModel(model, {
+      progress: call.progress('reading'),
+      ...(flagOption(call, 'digest') ? { digest: true } : {}),
+      ...(graph === undefined ? {} : { graph }),
+      ...(flagOption(call, 'plain-stack') ? { plainStack: true } : {}),
+    });
+    return {
+      json: { file: call.positionals[0], ...found },
+      text: inspectionText(call.positionals[0]!, found, call.style),
+    };
+  },
+};
+
+function inspectionText(file: string, found: Inspection, style: Style): string {
+  const { architecture, layers, groups, storage } = found;
+  const operations = Object.entries(architecture.operations).map(([op, n]) => `${n} ${op}`);
+  // Shapes, axes and single numbers that exporters leave behind are no layers.
+  const told = layers.filter((one) => one.role !== 'other' || one.elements > 16);
+  const layerRows = told
+    .slice(0, MAX_LAYERS)
+    .map((one) => [
+      one.tensor,
+      one.role,
+      one.shape.join(' × '),
+      one.quantisation === null
+        ? one.dtype
+        : `${one.dtype}, ${one.quantisation.bits} bits a ${one.quantisation.granularity}`,
+      one.nature === 'learned' ? '' : `constant: ${one.nature}`,
+    ]);
+  return [
+    style.bold(
+      `${file}: ${found.format}, ${count(found.bytes)} bytes in ${found.files} ${found.files === 1 ? 'file' : 'files'}`,
+    ),
+    `${count(found.parameters)} learned parameters${found.constantElements === 0 ? '' : `, ${count(found.constantElements)} constant elements`}; stored as ${Object.entries(
+      storage,
+    )
+      .map(([dtype, one]) => `${dtype} (${one.tensors} tensors, ${count(one.elements)} elements)`)
+      .join(', ')}`,
+    architecture.source === 'graph'
+      ? `graph: ${architecture.nodes} operations, ${architecture.edges} edges (${operations.join(', ')}); SHA-256 ${architecture.sha256.slice(0, 16)}…`
+      : 'no graph in this format: unit groups rest on names and shapes',
+    `weights: ${found.weights ?? 'not digested (--digest reads all of them)'}`,
+    '',
+    table([['tensor', 'role', 'shape', 'stored', ''], ...layerRows]),
+    ...(layers.length > layerRows.length
+      ? [
+          style.dim(
+            `${layers.length - layerRows.length} more tensors, ${layers.length - told.length} of them shapes and single numbers: --json`,
+          ),
+        ]
+      : []),
+    '',
+    style.bold(`${groups.length} unit groups`),
+    ...groups
+      .slice(0, MAX_LAYERS)
+      .map(
+        (group) =>
+          `  ${group.id.padEnd(4)} ${String(group.size).padStart(6)} units, vouched for by ${group.vouched === 'owner' ? 'you' : `the ${group.vouched}`}  ${group.label}`,
+      ),
+    ...(found.leftOut.length === 0
+      ? []
+      : [
+          style.dim('left out of every test:'),
+          ...found.leftOut.slice(0, MAX_LAYERS).map((one) => style.dim(`  ${one.tensor}: ${one.reason}`)),
+        ]),
+  ].join('\n');
+}
+
+const count = (n: number): string => n.toLocaleString('en-US');
