@@ -5,7 +5,7 @@
 import type { Asset, StatementView } from '../record/index.js';
 import type { Facts, FactValue } from './condition.js';
 import type { Attribute, FactSpec, Law, RowKind } from './law.js';
-import type { Protection } from './measures.js';
+import type { MeasureJudgement, Protection } from './measures.js';
 import { type AnswerGiven, answerAbout, bindsOn, type Register, sameParty, type Terms } from './register.js';
 import { lintTerms } from './terms.js';
 
@@ -22,6 +22,8 @@ export interface Setting {
   readonly today: string;
   /** How far the measures in force protect one asset. */
   readonly protection: (asset: Asset | null) => Protection;
+  /** The judgement of each measure, with its statements. */
+  readonly judged: (asset: Asset | null) => readonly MeasureJudgement[];
   /** `--what-if`: taken instead of whatever is known. */
   readonly supposed: ReadonlyMap<string, FactValue>;
 }
@@ -35,8 +37,13 @@ export interface KnownFact {
   readonly field: string | null;
 }
 
+/** Encryption, and unique accounts. */
+const ACCESS: ReadonlySet<string> = new Set(['M11', 'M12']);
+
 interface Made {
   readonly value: FactValue;
+  /** The measures that it rests on; their statements are looked up when somebody asks. */
+  readonly measures?: readonly string[];
   readonly field?: string;
   readonly statements?: readonly StatementView[];
 }
@@ -44,30 +51,44 @@ type Deriver = (subject: Subject, setting: Setting) => Made | null;
 
 type Found = Made | AnswerGiven;
 
-/** What makes a fact known: an answer, or what follows from statements; null where nothing does. */
-function sourceOf(spec: FactSpec, subject: Subject, setting: Setting): Found | null {
-  const { answers } = setting.register;
+type Answers = ReadonlyMap<string, AnswerGiven> | undefined;
+
+const answersAbout = ({ asset }: Subject, { register }: Setting): Answers =>
+  asset === null ? undefined : register.answers.get(asset.sha256);
+
+/**
+ * What makes a fact known: an answer, or what follows from statements; null where nothing does.
+ * @param own answers about the asset @param room answers for all of the room
+ */
+function sourceOf(spec: FactSpec, subject: Subject, setting: Setting, own: Answers, room: Answers): Found | null {
   const derive = derivers[spec.id];
   const mayAnswer = derive === undefined || spec.shownOrNot !== true;
-  if (mayAnswer && subject.asset !== null) {
-    const given = answerAbout(answers.get(subject.asset.sha256), spec.id, subject.attribute);
+  if (mayAnswer && own !== undefined) {
+    const given = answerAbout(own, spec.id, subject.attribute);
     if (given !== null) return given;
   }
-  const made = derive?.(subject, setting) ?? null;
-  return made ?? (mayAnswer ? answerAbout(answers.get(''), spec.id, null) : null);
+  const made = derive === undefined ? null : derive(subject, setting);
+  return made ?? (mayAnswer ? answerAbout(room, spec.id, null) : null);
 }
 
 /** A fact with the statements that it rests on; null where it is not known. */
 export function factOf(spec: FactSpec, subject: Subject, setting: Setting): KnownFact | null {
   const supposed = setting.supposed.get(spec.id);
   if (supposed !== undefined) return { value: supposed, how: 'supposed', statements: [], field: null };
-  const found = sourceOf(spec, subject, setting);
+  const room = setting.register.answers.get('');
+  const found = sourceOf(spec, subject, setting, answersAbout(subject, setting), room);
   if (found === null) {
     if (!countsAsAbsent(spec, subject)) return null;
     return { value: notShown(spec), how: 'not-shown', statements: [], field: null };
   }
   if ('fact' in found) return { value: found.value, how: 'answered', statements: [found.statement], field: 'value' };
-  const own = subject.asset === null ? [] : [subject.asset.statement];
+  const { measures } = found;
+  const own =
+    measures !== undefined
+      ? setting.judged(subject.asset).flatMap((one) => (measures.includes(one.measure.id) ? one.statements : []))
+      : subject.asset === null
+        ? []
+        : [subject.asset.statement];
   const how = spec.shownOrNot === true ? 'shown' : 'stated';
   return { value: found.value, how, statements: found.statements ?? own, field: found.field ?? null };
 }
@@ -80,13 +101,23 @@ const countsAsAbsent = (spec: FactSpec, subject: Subject): boolean =>
 export const notShown = (spec: FactSpec): FactValue =>
   spec.type === 'choice' ? (spec.id === 'recipients-bound' ? 'not-shared' : 'none') : false;
 
-/** @param specs those that are asked of the subject's row */
-export function factsOf(specs: readonly FactSpec[], subject: Subject, setting: Setting): Facts {
-  const facts = new Map<string, FactValue>();
+/**
+ * @param specs those that are asked of the subject's row
+ * @param facts cleared and filled: one map serves a whole room, of which few assets differ
+ */
+export function factsOf(
+  specs: readonly FactSpec[],
+  subject: Subject,
+  setting: Setting,
+  facts: Map<string, FactValue> = new Map(),
+): Facts {
+  facts.clear();
+  const own = answersAbout(subject, setting);
+  const room = setting.register.answers.get('');
   for (const spec of specs) {
     const value =
-      setting.supposed.get(spec.id) ??
-      sourceOf(spec, subject, setting)?.value ??
+      (setting.supposed.size === 0 ? undefined : setting.supposed.get(spec.id)) ??
+      sourceOf(spec, subject, setting, own, room)?.value ??
       (countsAsAbsent(spec, subject) ? notShown(spec) : undefined);
     if (value !== undefined) facts.set(spec.id, value);
   }
@@ -176,8 +207,8 @@ const derivers: Readonly<Record<string, Deriver>> = {
     return { value: nature === 'judgement' ? 'subjective' : 'factual', field: 'parts.labels.nature' };
   },
   'electronic-access-control': ({ asset }, setting) => {
-    const { access } = setting.protection(asset);
-    return access === null ? null : { value: true, statements: access.statements, field: access.measure };
+    const technical = setting.protection(asset).met.find((id) => ACCESS.has(id));
+    return technical === undefined ? null : { value: true, field: technical, measures: [technical] };
   },
   'human-authors-named': (subject) =>
     (field(subject, 'authors')?.length ?? 0) > 0 ? { value: true, field: 'authors' } : null,
@@ -219,8 +250,8 @@ const derivers: Readonly<Record<string, Deriver>> = {
     return bucket === undefined ? null : { value: true, field: `effort.${bucket[0]}` };
   },
   'reasonable-measures': ({ asset }, setting) => {
-    const { level, statements, met } = setting.protection(asset);
-    return level === 'none' ? null : { value: level, statements, field: met };
+    const { level, met } = setting.protection(asset);
+    return level === 'none' ? null : { value: level, field: met.join(' '), measures: met };
   },
   'recipients-bound': (subject, setting) => recipientsBound(subject, setting),
   'shipped-in-clear': (subject, setting) => {

@@ -215,10 +215,22 @@ export function judge(requirement: Requirement, at: Circumstances): Reason {
     attainable: requirement.owner === 'act' ? best : range.high,
     why: possible.map((one) => one.why),
     cite: distinct([...possible.flatMap((one) => one.cite ?? []), ...requirement.cite]),
-    facts: distinct(requirement.grades.flatMap((one) => factsIn(one.when))),
+    facts: factsOf(requirement),
     toRaise: requirement.toRaise ?? null,
     owner: requirement.owner,
   };
+}
+
+const looked = new WeakMap<Requirement, readonly string[]>();
+
+/** The facts that a requirement looks at. */
+function factsOf(requirement: Requirement): readonly string[] {
+  let facts = looked.get(requirement);
+  if (facts === undefined) {
+    facts = [...new Set(requirement.grades.flatMap((one) => factsIn(one.when)))];
+    looked.set(requirement, facts);
+  }
+  return facts;
 }
 
 /** Last day on which the term runs; null where no number of years is known or no beginning. */
@@ -231,7 +243,7 @@ export function endOf(term: Term, facts: Facts): string | null {
   return moveMonths(from, term.years * 12);
 }
 
-function distinct<T>(items: readonly T[]): readonly T[] {
-  const seen = new Map(items.map((one) => [JSON.stringify(one), one]));
-  return [...seen.values()];
+function distinct(citations: readonly Citation[]): readonly Citation[] {
+  if (citations.length < 2) return citations;
+  return [...new Map(citations.map((one) => [`${one.of} ${one.verified} ${one.at ?? ''}`, one])).values()];
 }

@@ -7,7 +7,7 @@ import { inputError } from '../base/index.js';
 import type { Asset, StatementView } from '../record/index.js';
 import { moveMonths } from './condition.js';
 import { lawFolder, readYaml } from './load-law.js';
-import { bindsOn, type Register, sameParty, type Terms } from './register.js';
+import { bindsOn, type MeasureStated, type Register, sameParty, type Terms } from './register.js';
 import { lintTerms } from './terms.js';
 
 export interface Authority {
@@ -79,8 +79,9 @@ export function judgeMeasures(
   today: string,
 ): readonly MeasureJudgement[] {
   if (asset === null) return [];
+  const latest = latestFor(asset, register, today);
   return measures.map((measure) => {
-    const found = judge(measure, asset, register, today);
+    const found = judge(measure, asset, register, today, latest);
     return {
       measure,
       state: found.state,
@@ -94,14 +95,11 @@ export function judgeMeasures(
 export interface Protection {
   /** `core`: all of the core measures that have an object here are met, and one of those that keep people out. */
   readonly level: 'core' | 'some' | 'none';
-  readonly statements: readonly StatementView[];
   /** `M03 M11` */
-  readonly met: string;
-  /** A technical measure that holds access back. */
-  readonly access: { readonly measure: string; readonly statements: readonly StatementView[] } | null;
+  readonly met: readonly string[];
 }
 
-const UNPROTECTED: Protection = { level: 'none', statements: [], met: '', access: null };
+const UNPROTECTED: Protection = { level: 'none', met: [] };
 
 /** What the judgements come to, without a sentence for each: the matrix asks it of every asset. */
 export function protectionOf(
@@ -111,37 +109,59 @@ export function protectionOf(
   today: string,
 ): Protection {
   if (asset === null) return UNPROTECTED;
+  const latest = latestFor(asset, register, today);
   let core = true;
-  let access: Protection['access'] = null;
-  let met = '';
-  const statements: StatementView[] = [];
+  const met: string[] = [];
   for (const measure of measures) {
-    const found = judge(measure, asset, register, today);
-    if (found.state === 'met') {
-      // What recording alone meets (the register of secrets) is no step that keeps anyone out.
-      if (found.byItself === true) continue;
-      met += met === '' ? measure.id : ` ${measure.id}`;
-      statements.push(...(found.statements ?? []));
-      if (ACCESS.has(measure.id)) access ??= { measure: measure.id, statements: found.statements ?? [] };
-    } else if (measure.core && found.state !== 'not-asked') core = false;
+    const found = judge(measure, asset, register, today, latest);
+    // What recording alone meets (the register of secrets) is no step that keeps anyone out.
+    if (found.state === 'met' && found.byItself !== true) met.push(measure.id);
+    else if (measure.core && found.state !== 'met' && found.state !== 'not-asked') core = false;
   }
-  if (met === '') return UNPROTECTED;
-  return { level: core ? 'core' : 'some', statements, met, access };
+  return met.length === 0 ? UNPROTECTED : { level: core ? 'core' : 'some', met };
 }
 
-/** Encryption, and unique accounts. */
-const ACCESS: ReadonlySet<string> = new Set(['M11', 'M12']);
+/**
+ * What the judgement of an asset depends on, where nothing in the ledger is about this asset in particular: no measure
+ * that names it, no one who received it. Null otherwise.
+ */
+export function situationOf(asset: Asset, register: Register): string | null {
+  if (!nobodyHas(asset, register) || register.measures.naming(asset).length > 0) return null;
+  const { level, marked } = keptOf(asset);
+  return `${asset.kind === 'model'} ${level} ${marked}`;
+}
 
-const judge = (measure: Measure, asset: Asset, register: Register, today: string): Found =>
-  judges[measure.id]?.(asset, register, today) ?? stated(measure, asset, register, today);
+const judge = (measure: Measure, asset: Asset, register: Register, today: string, latest: Latest): Found =>
+  judges[measure.id]?.(asset, register, today) ?? stated(measure, latest.get(measure.id), today);
+
+type Latest = ReadonlyMap<string, MeasureStated>;
+
+/** The last statement about each measure up to a day. What reaches every asset is worked out once. */
+const everywhere = new WeakMap<readonly MeasureStated[], { readonly today: string; readonly latest: Latest }>();
+
+function latestFor(asset: Asset, { measures }: Register, today: string): Latest {
+  let base = everywhere.get(measures.everywhere);
+  if (base?.today !== today) {
+    base = { today, latest: latestOf(measures.everywhere, new Map(), today) };
+    everywhere.set(measures.everywhere, base);
+  }
+  const naming = measures.naming(asset);
+  return naming.length === 0 ? base.latest : latestOf(naming, base.latest, today);
+}
+
+function latestOf(stated: readonly MeasureStated[], before: Latest, today: string): Latest {
+  const latest = new Map(before);
+  for (const one of stated) {
+    const other = latest.get(one.measure);
+    if (one.on <= today && (other === undefined || other.statement.index < one.statement.index))
+      latest.set(one.measure, one);
+  }
+  return latest;
+}
 
 const nothing: Found = { state: 'missing', why: 'nothing in the ledger shows it' };
 
-function stated(measure: Measure, asset: Asset, register: Register, today: string): Found {
-  const said = register.measures
-    .get(measure.id)
-    ?.over(asset)
-    .findLast((one) => one.on <= today);
+function stated(measure: Measure, said: MeasureStated | undefined, today: string): Found {
   if (said === undefined) return nothing;
   const statements = [said.statement];
   if (said.state === 'ended') return { state: 'missing', why: () => `ended on ${said.on}`, statements };

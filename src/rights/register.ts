@@ -57,8 +57,7 @@ export interface Register {
   /** By asset digest, `''` for the room; then by `answerKey`. */
   readonly answers: ReadonlyMap<string, ReadonlyMap<string, AnswerGiven>>;
   readonly terms: Scoped<Terms>;
-  /** By measure. */
-  readonly measures: ReadonlyMap<string, Scoped<MeasureStated>>;
+  readonly measures: Scoped<MeasureStated>;
   readonly searches: readonly StatementView[];
   /** By model digest. */
   readonly deliveries: ReadonlyMap<string, readonly Delivery[]>;
@@ -85,7 +84,7 @@ export function registerOf(statements: readonly StatementView[]): Register {
   );
   const answers = new Map<string, Map<string, AnswerGiven>>();
   const terms: Terms[] = [];
-  const stated = new Map<string, MeasureStated[]>();
+  const measures: MeasureStated[] = [];
   const searches: StatementView[] = [];
   for (const statement of registry.others) {
     if (withdrawn.has(statement.sha256)) continue;
@@ -100,12 +99,8 @@ export function registerOf(statements: readonly StatementView[]): Register {
       if (typeof value === 'string' || typeof value === 'boolean') about.set(key, { statement, fact, value });
       else about.delete(key);
     } else if (statement.kind === 'terms') terms.push(termsOf(statement));
-    else if (statement.kind === 'measure') {
-      const one = measureOf(statement);
-      const before = stated.get(one.measure);
-      if (before === undefined) stated.set(one.measure, [one]);
-      else before.push(one);
-    } else if (statement.kind === 'prior-search') searches.push(statement);
+    else if (statement.kind === 'measure') measures.push(measureOf(statement));
+    else if (statement.kind === 'prior-search') searches.push(statement);
   }
   const deliveries = new Map<string, Delivery[]>();
   for (const statement of registry.releases) {
@@ -120,7 +115,7 @@ export function registerOf(statements: readonly StatementView[]): Register {
     registry,
     answers,
     terms: scoped(terms),
-    measures: new Map([...stated].map(([measure, all]) => [measure, scoped(all)])),
+    measures: scoped(measures),
     searches,
     deliveries,
   };
@@ -159,10 +154,14 @@ function measureOf(statement: StatementView): MeasureStated {
 
 const textOf = (value: Json | undefined): string | null => (typeof value === 'string' ? value : null);
 
-/** Statements that name assets, or none for all of the room; oldest first. */
+/** Statements that name assets, or none for all of the room; each list oldest first. */
 export interface Scoped<T> {
   readonly all: readonly T[];
-  /** Those that reach an asset by any of its digests. */
+  /** Those that name no asset and so reach every one. */
+  readonly everywhere: readonly T[];
+  /** Those that name this asset by any of its digests. */
+  naming(asset: Asset | null): readonly T[];
+  /** Both. */
   over(asset: Asset | null): readonly T[];
 }
 
@@ -181,20 +180,29 @@ function scoped<T extends Scope>(all: readonly T[]): Scoped<T> {
       else before.push(one);
     }
   }
+  const naming = (asset: Asset | null): readonly T[] => {
+    if (asset === null || byDigest.size === 0) return NONE;
+    let found: readonly T[] = NONE;
+    for (const digest of asset.digests) {
+      const here = byDigest.get(digest);
+      if (here !== undefined) found = found.length === 0 ? here : inOrder([...found, ...here]);
+    }
+    return found;
+  };
   return {
     all,
+    everywhere,
+    naming,
     over(asset) {
-      if (asset === null || byDigest.size === 0) return everywhere;
-      let named: T[] | null = null;
-      for (const digest of asset.digests) {
-        const here = byDigest.get(digest);
-        if (here !== undefined) named = named === null ? here : [...named, ...here];
-      }
-      if (named === null) return everywhere;
-      return [...new Set([...everywhere, ...named])].sort((a, b) => a.statement.index - b.statement.index);
+      const named = naming(asset);
+      return named.length === 0 ? everywhere : inOrder([...everywhere, ...named]);
     },
   };
 }
+
+const NONE: readonly never[] = [];
+const inOrder = <T extends Scope>(all: readonly T[]): readonly T[] =>
+  [...new Set(all)].sort((a, b) => a.statement.index - b.statement.index);
 
 /** A duty of confidence in force on a day: the agreement itself, or its secrecy that outlasts it. */
 export const bindsOn = (terms: Terms, day: string): boolean =>
