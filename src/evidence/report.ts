@@ -78,7 +78,7 @@ function summary(check: CheckFact): string {
   const [best] = check.candidates;
   const custody = Object.entries(check.custody ?? {}).map(([name, value]) => `${name}: ${value}`);
   return `<h2>In short</h2>
-<p class="verdict">${e(best === undefined ? 'The room held nothing to compare with.' : `${best.verdict[0]!.toUpperCase()}${best.verdict.slice(1)}. ${best.reason}`)}</p>
+<p class="muted">As the owner’s check recorded it:</p><p class="verdict">${e(best === undefined ? 'The room held nothing to compare with.' : `${best.verdict[0]!.toUpperCase()}${best.verdict.slice(1)}. ${best.reason}`)}</p>
 <p>File examined: <span class="mono">${e(check.suspect.name)}</span>, SHA-256 <span class="mono">${e(check.suspect.sha256)}</span>. ${custody.length === 0 ? 'How the file was obtained was not recorded.' : `Custody as recorded: ${e(custody.join('; '))}.`}</p>`;
 }
 

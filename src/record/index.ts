@@ -1,4 +1,5 @@
 export { type Architecture, architectureOf } from './architecture.js';
+export { architecturePicture, MAX_PICTURE_NODES } from './architecture-picture.js';
 export { type Content, type ContentDigest, digestPaths, type FileDigest, manifestText } from './digest.js';
 export type { Facts, How, LinkTo, Measured, Person, Scalar, Spent } from './facts.js';
 export { type FactsDocument, readFacts } from './facts-file.js';

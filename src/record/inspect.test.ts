@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memorySource, seededRandom } from '../base/index.js';
 import { buildOnnx, buildSafetensors, type DType, type Model, openModel } from '../formats/index.js';
+import { architecturePicture } from './architecture-picture.js';
 import { DIGEST_BY_DEFAULT, inspectModel } from './inspect.js';
 
 const random = seededRandom(5, 'inspect');
@@ -120,4 +121,12 @@ test('a file of many gigabytes is inspected from its headers and a few rows', as
   assert.equal(found.weights, null);
   assert.equal(found.parameters, elements);
   assert.ok(read < byteLength / 100, `${read} of ${byteLength} bytes`);
+});
+
+test('the picture has every operation, every weight and nothing that runs', async () => {
+  const model = await open(onnx('F32', false, ['<w>', 'b', 'c']));
+  const svg = await architecturePicture(model.graph!);
+  for (const text of ['Gemm', 'Relu', 'MatMul', '8 × 3', '8 × 2']) assert.ok(svg.includes(`>${text}<`), text);
+  assert.equal(svg.split('<path d="M').length - 1, 5, 'four edges and the head of an arrow');
+  assert.doesNotMatch(svg, /<script|href|<w>/);
 });

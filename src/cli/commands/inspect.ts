@@ -1,6 +1,8 @@
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { openModel } from '../../formats/index.js';
-import { type Inspection, inspectModel } from '../../record/index.js';
+import { usageError } from '../../base/index.js';
+import { type Graph, openModel } from '../../formats/index.js';
+import { architecturePicture, type Inspection, inspectModel } from '../../record/index.js';
 import type { Command } from '../command.js';
 import { flagOption, textOption } from '../options.js';
 import type { Style } from '../style.js';
@@ -12,7 +14,7 @@ const MAX_LAYERS = 80;
 export const command: Command = {
   name: 'inspect',
   summary: 'what a model file holds: layers, storage, unit groups, constants, a digest of its weights',
-  usage: 'inspect FILE [--graph FILE.onnx]',
+  usage: 'inspect FILE [--svg OUT.svg] [--graph FILE.onnx]',
   description: `Reads the headers and a few rows, so that a folder of many gigabytes takes a second; the digest of the weights reads
 all of them and is made up to 1 GiB, beyond on --digest. The digest is the same for every lossless conversion of one
 model, whatever the format, the names and the layout.`,
@@ -22,6 +24,7 @@ model, whatever the format, the names and the layout.`,
     'muniment inspect big.safetensors --digest',
   ],
   options: {
+    svg: { type: 'string', value: 'OUT', help: 'draw the architecture as a directed graph, where the format has one' },
     digest: { type: 'boolean', help: 'digest the weights however large they are' },
     graph: { type: 'string', value: 'FILE', help: 'an ONNX file whose graph says which units are exchangeable' },
     'plain-stack': {
@@ -43,12 +46,23 @@ model, whatever the format, the names and the layout.`,
       ...(graph === undefined ? {} : { graph }),
       ...(flagOption(call, 'plain-stack') ? { plainStack: true } : {}),
     });
+    const svg = textOption(call, 'svg');
+    if (svg !== undefined) await drawTo(path.resolve(call.cwd, svg), (graph ?? model).graph);
     return {
       json: { file: call.positionals[0], ...found },
       text: inspectionText(call.positionals[0]!, found, call.style),
     };
   },
 };
+
+async function drawTo(file: string, graph: Graph | null): Promise<void> {
+  if (graph === null) {
+    throw usageError('PICTURE_NO_GRAPH', 'this format has no graph to draw', {
+      todo: 'give an ONNX file of the same model: --graph FILE.onnx',
+    });
+  }
+  await writeFile(file, await architecturePicture(graph), { flag: 'wx' });
+}
 
 function inspectionText(file: string, found: Inspection, style: Style): string {
   const { architecture, layers, groups, storage } = found;
