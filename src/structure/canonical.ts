@@ -2,8 +2,9 @@
 import { inputError } from '../base/index.js';
 import type { DType, Graph, Model, Tensor } from '../formats/index.js';
 import { groupsOf } from './groups.js';
+import { layoutOf } from './layout.js';
 import { groupsFromNames, roleFromName } from './names.js';
-import { natureOf } from './nature.js';
+import { sampledNatureOf } from './sampled-nature.js';
 import type { TensorNature, UnitGroup } from './types.js';
 import { type BatchNormFold, type Role, subgraphsOf, type Use, walkGraph } from './walk.js';
 
@@ -46,8 +47,6 @@ export interface CanonicaliseOptions {
   readonly plainStack?: boolean;
 }
 
-/** Larger tensors are learned by assumption: no formula table of this size is known, and reading it all costs seconds. */
-const MAX_NATURE_ELEMENTS = 2 ** 22;
 const MAX_INTS = 64;
 const FLOATS: ReadonlySet<DType> = new Set<DType>(['F64', 'F32', 'F16', 'BF16']);
 const BITS: Readonly<Partial<Record<DType, number>>> = { I4: 4, U4: 4, I8: 8, U8: 8 };
@@ -112,22 +111,17 @@ async function fromNames(model: Model, plainStack: boolean): Promise<CanonicalMo
 
 async function canonicalTensor(model: Model, tensor: Tensor, use: Use, name: string): Promise<CanonicalTensor> {
   const { perm, role } = use;
-  const shape = perm.map((axis) => tensor.shape[axis]!);
-  const source = sourceIndex(tensor.shape, perm);
+  const layout = layoutOf(tensor.shape, perm);
+  const { shape, isPlain } = layout;
   const quantisation = await quantisationOf(model, tensor);
-  const isPlain = perm.every((axis, k) => axis === k + tensor.shape.length - perm.length);
+  const width = shape.slice(1).reduce((all, size) => all * size, 1);
+  const decode = quantisation === null ? (value: number) => value : quantisation.decoder(width);
   const readRaw = async () => {
     const values = await tensor.read(0, tensor.elements);
-    return isPlain ? values : values.map((_, at) => values[source(at)]!);
+    return isPlain ? values : values.map((_, at) => values[layout.stored(at)]!);
   };
-  const read = async () => {
-    const values = await readRaw();
-    return quantisation === null ? values : quantisation.decode(values, shape);
-  };
-  const nature: TensorNature =
-    tensor.elements > MAX_NATURE_ELEMENTS || tensor.dtype === 'STRING'
-      ? { kind: 'learned' }
-      : natureOf(await read(), shape);
+  const read = quantisation === null ? readRaw : async () => (await readRaw()).map(decode);
+  const nature = await sampledNatureOf(tensor, layout, decode);
   return {
     name,
     stored: tensor.name,
@@ -140,7 +134,6 @@ async function canonicalTensor(model: Model, tensor: Tensor, use: Use, name: str
     read,
     readRaw,
     async readRows(rows) {
-      const width = shape.slice(1).reduce((all, size) => all * size, 1);
       const out = new Float64Array(rows.length * width);
       if (isPlain && quantisation === null) {
         for (const [k, row] of rows.entries()) out.set(await tensor.read(row * width, (row + 1) * width), k * width);
@@ -153,30 +146,17 @@ async function canonicalTensor(model: Model, tensor: Tensor, use: Use, name: str
     async storedFromCanonical(values) {
       if (isPlain) return values;
       const out = new Float64Array(values.length);
-      for (let at = 0; at < values.length; at++) out[source(at)] = values[at]!;
+      for (let at = 0; at < values.length; at++) out[layout.stored(at)] = values[at]!;
       return out;
     },
-  };
-}
-
-/** Canonical position → stored position. */
-function sourceIndex(stored: readonly number[], perm: readonly number[]): (at: number) => number {
-  const strides = stored.map((_, axis) => stored.slice(axis + 1).reduce((all, size) => all * size, 1));
-  const sizes = perm.map((axis) => stored[axis]!);
-  return (at) => {
-    let [rest, out] = [at, 0];
-    for (let k = perm.length - 1; k >= 0; k--) {
-      out += (rest % sizes[k]!) * strides[perm[k]!]!;
-      rest = Math.floor(rest / sizes[k]!);
-    }
-    return out;
   };
 }
 
 interface Quantisation {
   readonly bits: number;
   readonly granularity: 'tensor' | 'channel';
-  decode(values: Float64Array, shape: readonly number[]): Float64Array;
+  /** @param width elements of a canonical row */
+  decoder(width: number): (value: number, at: number) => number;
 }
 
 /** As onnxruntime's quantiser names them: `X_quantized`, `X_scale`, `X_zero_point`; channels are the canonical rows. */
@@ -191,12 +171,9 @@ async function quantisationOf(model: Model, tensor: Tensor): Promise<Quantisatio
   return {
     bits,
     granularity: s.length > 1 ? 'channel' : 'tensor',
-    decode: (values, shape) => {
-      const width = values.length / (shape[0] ?? 1);
-      return values.map((value, at) => {
-        const k = s.length > 1 ? Math.floor(at / width) : 0;
-        return (value - z[k]!) * s[k]!;
-      });
+    decoder: (width) => (value, at) => {
+      const k = s.length > 1 ? Math.floor(at / width) : 0;
+      return (value - z[k]!) * s[k]!;
     },
   };
 }

@@ -1,105 +1,148 @@
 /** Constants told from learned tensors: what everybody computes alike is no evidence. */
 import type { TensorNature } from './types.js';
 
+/** Numbers of a tensor and where they lie: all of them, or a sample. */
+export interface Sample {
+  readonly values: Float64Array;
+  /** Canonical position of values[k], row-major. Not given: the sample is the whole tensor, in canonical order. */
+  readonly at?: Float64Array;
+}
+
 const constant = (what: string): TensorNature => ({ kind: 'constant', what });
+const LEARNED: TensorNature = { kind: 'learned' };
+
 /** Formula values stored in float16 still lie this close, relative to the largest. */
 const CLOSE = 2e-3;
+/** A sample need not hold the largest value of a window: what a sample refutes is further off than any rounding. */
+const CLOSE_IN_SAMPLE = 0.1;
+/** Ranges are stored in float32 or better. */
+const STEP = 1e-6;
 
-/** @param shape canonical */
-export function natureOf(values: Float64Array, shape: readonly number[]): TensorNature {
-  const n = values.length;
-  if (n === 0) return constant('empty');
+/**
+ * Whether these values follow a formula. On a whole tensor the answer is exact; of a sample `learned` is exact (one
+ * value refutes a formula), `constant` says only that nothing in the sample speaks against it.
+ * @param shape canonical
+ */
+export function natureOf(sample: Sample | Float64Array, shape: readonly number[]): TensorNature {
+  const { values, at }: Sample = sample instanceof Float64Array ? { values: sample } : sample;
+  if (values.length === 0) return constant('empty');
+  const n = shape.reduce((all, size) => all * size, 1);
+  const seen: Seen = {
+    n,
+    rows: shape[0] ?? 1,
+    width: n / (shape[0] ?? 1),
+    values,
+    at: at === undefined ? (k) => k : (k) => at[k]!,
+    close: at === undefined ? CLOSE : CLOSE_IN_SAMPLE,
+    peak: values.reduce((most, value) => Math.max(most, Math.abs(value)), 0),
+  };
   const first = values[0]!;
   if (values.every((value) => value === first)) {
     // A scalar −∞ fills attention masks; a whole tensor of infinities is damage, which must be named as such.
-    return n > 1 && !Number.isFinite(first) ? { kind: 'learned' } : constant('one value');
+    return n > 1 && !Number.isFinite(first) ? LEARNED : constant('one value');
   }
-  if (isIdentity(values, shape)) return constant('identity');
-  if (n > 8 && values.every((value) => value === 0 || value === first || value === 1) && hasOnly01(values)) {
-    return constant('0/1 mask');
+  if (isIdentity(seen)) return constant('identity');
+  if (n > 8 && values.every((value) => value === 0 || value === 1)) return constant('0/1 mask');
+  if (n > 2 && isArithmetic(seen)) return constant('arithmetic range');
+  if (shape.length === 1 && n >= 16 && isWindow(seen)) return constant('window');
+  if (seen.rows >= 4 && seen.width >= 16) {
+    if (isFourier(seen)) return constant('Fourier basis');
+    if (isSinusoidal(seen)) return constant('sinusoidal positions');
   }
-  if (n > 2 && isArithmetic(values)) return constant('arithmetic range');
-  const rows = shape.length === 0 ? 1 : shape[0]!;
-  const width = n / rows;
-  if (shape.length === 1 && n >= 16 && isWindow(values)) return constant('window');
-  if (rows >= 4 && width >= 16) {
-    if (isFourier(values, rows, width)) return constant('Fourier basis');
-    if (isSinusoidal(values, rows, width)) return constant('sinusoidal positions');
-  }
-  return { kind: 'learned' };
+  return LEARNED;
 }
 
-const hasOnly01 = (values: Float64Array) => values.every((value) => value === 0 || value === 1);
-
-function isIdentity(values: Float64Array, shape: readonly number[]): boolean {
-  const rows = shape[0] ?? 1;
-  return (
-    rows > 1 &&
-    rows * rows === values.length &&
-    values.every((value, k) => value === (Math.floor(k / rows) === k % rows ? 1 : 0))
-  );
+interface Seen {
+  /** Of the whole tensor. */
+  readonly n: number;
+  readonly rows: number;
+  readonly width: number;
+  readonly values: Float64Array;
+  at(k: number): number;
+  /** Relative to the peak. */
+  readonly close: number;
+  /** Largest magnitude seen. */
+  readonly peak: number;
 }
 
-function isArithmetic(values: Float64Array): boolean {
-  const step = values[1]! - values[0]!;
-  const range = Math.abs(step) * values.length;
-  return step !== 0 && values.every((value, k) => Math.abs(value - values[0]! - k * step) <= 1e-6 * range);
+const follows = ({ values, at }: Seen, expected: (at: number) => number, within: number): boolean =>
+  values.every((value, k) => Math.abs(value - expected(at(k))) <= within);
+
+const isIdentity = (seen: Seen): boolean =>
+  seen.rows > 1 &&
+  seen.rows * seen.rows === seen.n &&
+  follows(seen, (at) => (Math.floor(at / seen.rows) === at % seen.rows ? 1 : 0), 0);
+
+/** Equal steps from the first value seen to the last. */
+function isArithmetic(seen: Seen): boolean {
+  const { values, at, n } = seen;
+  const last = values.length - 1;
+  const [from, to] = [at(0), at(last)];
+  if (from === to) return false;
+  const step = (values[last]! - values[0]!) / (to - from);
+  return step !== 0 && follows(seen, (position) => values[0]! + (position - from) * step, STEP * Math.abs(step) * n);
 }
 
 /** Cosine-sum windows (Hann, Hamming, Blackman): three cosines fit every sample, periodic or symmetric. */
-function isWindow(values: Float64Array): boolean {
-  const n = values.length;
-  const peak = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  return [n, n - 1].some((period) => {
-    const fit = [
-      [0.5, 0.5, 0],
-      [0.54, 0.46, 0],
-      [0.42, 0.5, 0.08],
-    ];
-    return fit.some(([a, b, c]) =>
-      values.every((value, k) => {
-        const t = (2 * Math.PI * k) / period;
-        return Math.abs(value / peak - (a! - b! * Math.cos(t) + c! * Math.cos(2 * t))) < CLOSE;
-      }),
-    );
-  });
+function isWindow(seen: Seen): boolean {
+  const fits = [
+    [0.5, 0.5, 0],
+    [0.54, 0.46, 0],
+    [0.42, 0.5, 0.08],
+  ] as const;
+  return [seen.n, seen.n - 1].some((period) =>
+    fits.some(([a, b, c]) =>
+      follows(
+        seen,
+        (at) => {
+          const t = (2 * Math.PI * at) / period;
+          return seen.peak * (a - b * Math.cos(t) + c * Math.cos(2 * t));
+        },
+        seen.close * seen.peak,
+      ),
+    ),
+  );
 }
 
 /**
  * Rows that are one window times cos or sin of whole multiples of 2π/width: then cosine row k satisfies, with the
  * window w = row 0 of the cosines, row[k] = w · cos(2πkt/width). Real and imaginary parts are stacked, as exports do.
+ * Of a sample only the columns whose w was seen are asked.
  */
-function isFourier(values: Float64Array, rows: number, width: number): boolean {
+function isFourier({ rows, width, values, at, close }: Seen): boolean {
   const bins = rows / 2;
   if (!Number.isInteger(bins)) return false;
-  let peak = 0;
-  for (let t = 0; t < width; t++) peak = Math.max(peak, Math.abs(values[t]!));
+  const window = new Map<number, number>();
+  values.forEach((value, k) => {
+    if (at(k) < width) window.set(at(k), value);
+  });
+  const peak = [...window.values()].reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   if (peak === 0) return false;
-  let worst = 0;
-  for (let k = 0; k < bins && worst < CLOSE; k++) {
-    for (let t = 0; t < width; t++) {
-      const w = values[t]!;
-      const angle = (2 * Math.PI * k * t) / width;
-      const cosine = Math.abs(values[k * width + t]! - w * Math.cos(angle));
-      const sine = Math.abs(Math.abs(values[(bins + k) * width + t]!) - Math.abs(w * Math.sin(angle)));
-      worst = Math.max(worst, cosine / peak, sine / peak);
-    }
-  }
-  return worst < CLOSE;
+  return values.every((value, k) => {
+    const [row, t] = [Math.floor(at(k) / width), at(k) % width];
+    const w = window.get(t);
+    if (w === undefined) return true;
+    const angle = (2 * Math.PI * (row % bins) * t) / width;
+    const off = row < bins ? value - w * Math.cos(angle) : Math.abs(value) - Math.abs(w * Math.sin(angle));
+    return Math.abs(off) < close * peak;
+  });
 }
 
 /** Vaswani et al. 2017 §3.5: sin and cos of position / 10000^(2i/d), interleaved or in halves. */
-function isSinusoidal(values: Float64Array, rows: number, width: number): boolean {
+function isSinusoidal(seen: Seen): boolean {
+  const { width, close } = seen;
   if (width % 2 !== 0) return false;
   const half = width / 2;
   return [true, false].some((interleaved) =>
-    values.every((value, at) => {
-      const position = Math.floor(at / width);
-      const column = at % width;
-      const i = interleaved ? Math.floor(column / 2) : column % half;
-      const isSine = interleaved ? column % 2 === 0 : column < half;
-      const angle = position / 10000 ** ((2 * i) / width);
-      return position < rows && Math.abs(value - (isSine ? Math.sin(angle) : Math.cos(angle))) < CLOSE;
-    }),
+    follows(
+      seen,
+      (at) => {
+        const [position, column] = [Math.floor(at / width), at % width];
+        const i = interleaved ? Math.floor(column / 2) : column % half;
+        const angle = position / 10000 ** ((2 * i) / width);
+        return (interleaved ? column % 2 === 0 : column < half) ? Math.sin(angle) : Math.cos(angle);
+      },
+      close,
+    ),
   );
 }
