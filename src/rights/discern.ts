@@ -49,7 +49,7 @@ export function discernment(law: Pick<Law, 'facts'>, rules: readonly Rule[]): Di
       atoms.map((atom) => {
         if ('fact' in atom) return codeOf(at.facts.get(atom.fact));
         if ('comparison' in atom) return codeOf(holds(atom.comparison, at) ?? undefined);
-        const end = endOf(atom.term, at.facts);
+        const end = endOf(atom.term, at.facts, at.today);
         return codeOf(end === null ? undefined : end >= at.today);
       }),
     key,

@@ -127,7 +127,7 @@ function noTitle({ notRecognised, notModelled }: Rule): Reason | null {
 }
 
 function evaluateTitle(title: Title, row: RowKind, at: Circumstances): TitleResult {
-  const ends = endOf(title.term, at.facts);
+  const ends = endOf(title.term, at.facts, at.today);
   const reasons = [
     reach(title, row),
     ...inForceReason(title, at),
@@ -234,9 +234,10 @@ function factsOf(requirement: Requirement): readonly string[] {
 }
 
 /** Last day on which the term runs; null where no number of years is known or no beginning. */
-export function endOf(term: Term, facts: Facts): string | null {
+export function endOf(term: Term, facts: Facts, today: string): string | null {
   if (term.years === undefined) return null;
-  const from = (term.from ?? []).map((fact) => facts.get(fact)).find((day) => typeof day === 'string');
+  // What is only planned starts no term; a later start, by a new investment, has to be recorded to count.
+  const from = (term.from ?? []).map((fact) => facts.get(fact)).find((day) => typeof day === 'string' && day <= today);
   if (typeof from !== 'string') return null;
   // Fifteen years from 1 January 2027 end with 31 December 2041.
   if (term.fromNextJanuary === true) return `${Number(from.slice(0, 4)) + term.years}-12-31`;

@@ -94,9 +94,12 @@ test('no text says that a mark makes a model copyrighted, and none promises prot
   }
 });
 
+/** A new investment that starts a term again is not presumed: it counts once it is recorded. */
+const mayBeUnknown = [...law.facts.keys()].filter((fact) => fact !== 'last-substantial-update');
+
 test('fewer facts never make an answer surer, and never wrong: the range of part of the facts holds that of all', () => {
   fc.assert(
-    fc.property(someFacts, fc.constantFrom(...law.facts.keys()), (facts, dropped) => {
+    fc.property(someFacts, fc.constantFrom(...mayBeUnknown), (facts, dropped) => {
       const fewer = new Map(facts);
       fewer.delete(dropped);
       for (const rule of law.rules) {

@@ -100,8 +100,8 @@ export function rowsOf(law: Law, setting: Setting, inquiry: Inquiry): Omit<Matri
       facts,
       codes,
       endsOf(term: Term) {
-        const end = endOf(term, earliest);
-        return end === null ? null : { earliest: end, latest: endOf(term, latest)! };
+        const end = endOf(term, earliest, inquiry.asOf);
+        return end === null ? null : { earliest: end, latest: endOf(term, latest, inquiry.asOf)! };
       },
     }),
   );

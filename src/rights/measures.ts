@@ -123,10 +123,14 @@ export function protectionOf(
 
 /**
  * What the judgement of an asset depends on, where nothing in the ledger is about this asset in particular: no measure
- * that names it, no one who received it. Null otherwise.
+ * and no terms that name it, no one who received it. Null otherwise.
  */
 export function situationOf(asset: Asset, register: Register): string | null {
-  if (!nobodyHas(asset, register) || register.measures.naming(asset).length > 0) return null;
+  const particular =
+    !nobodyHas(asset, register) ||
+    register.measures.naming(asset).length > 0 ||
+    register.terms.naming(asset).length > 0;
+  if (particular) return null;
   const { level, marked } = keptOf(asset);
   return `${asset.kind === 'model'} ${level} ${marked}`;
 }
@@ -252,6 +256,14 @@ const judges: Readonly<Record<string, Judge>> = {
       (terms) => lintTerms(terms).find((one) => one.measure === 'M07')?.text ?? null,
       'reverse engineering, extraction and training on outputs are forbidden, copies come back',
     ),
+  M08: (asset, register, today) => {
+    const american = given(asset, register, today).filter((one) => one.governingLaw === 'US');
+    if (american.length === 0) return { state: 'not-asked', why: 'no terms in force under US law cover it' };
+    const bare = american.filter((one) => one.clauses.whistleBlowerNotice !== true);
+    const statements = american.map((one) => one.statement);
+    if (bare.length === 0) return { state: 'met', why: 'every agreement under US law carries the notice', statements };
+    return { state: 'missing', why: `without it: ${bare.flatMap((one) => one.parties).join(', ')}`, statements };
+  },
   M09: (asset) => {
     if (keptOf(asset).marked !== true)
       return { state: 'missing', why: 'not recorded as marked', statements: [asset.statement] };
