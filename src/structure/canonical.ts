@@ -1,34 +1,12 @@
 /** A model in one layout whatever wrote it: linear weights out × in, convolutions OIHW, dequantised. */
 import { inputError } from '../base/index.js';
-import type { DType, Graph, Model, Tensor } from '../formats/index.js';
-import { groupsOf } from './groups.js';
-import { layoutOf } from './layout.js';
+import type { Graph, Model, Tensor } from '../formats/index.js';
+import { type CanonicalTensor, canonicalTensor } from './canonical-tensor.js';
+import { groupsOf, pinsOf } from './groups.js';
 import { groupsFromNames, roleFromName } from './names.js';
-import { sampledNatureOf } from './sampled-nature.js';
-import type { TensorNature, UnitGroup } from './types.js';
-import { type BatchNormFold, type Role, subgraphsOf, type Use, walkGraph } from './walk.js';
-
-export interface CanonicalTensor {
-  /** Logical name: quantisation suffixes stripped. */
-  readonly name: string;
-  readonly stored: string;
-  /** Canonical: axis 0 are the outputs. */
-  readonly shape: readonly number[];
-  readonly role: Role;
-  readonly nature: TensorNature;
-  readonly quantisation: { readonly bits: number; readonly granularity: 'tensor' | 'channel' } | null;
-  /** Float storage, a learned weight, writable. */
-  readonly markable: boolean;
-  readonly dtype: DType;
-  /** Canonical order, dequantised, not folded. */
-  read(): Promise<Float64Array>;
-  /** Canonical order, the stored numbers. */
-  readRaw(): Promise<Float64Array>;
-  /** Whole rows of canonical axis 0. */
-  readRows(rows: readonly number[]): Promise<Float64Array>;
-  /** Inverse of the layout alone, for writing. */
-  storedFromCanonical(values: Float64Array): Promise<Float64Array>;
-}
+import { quantisationOf, scalesByName } from './quantisation.js';
+import type { UnitGroup } from './types.js';
+import { type BatchNormFold, subgraphsOf, walkGraph } from './walk.js';
 
 export interface CanonicalModel {
   readonly model: Model;
@@ -36,6 +14,7 @@ export interface CanonicalModel {
   readonly groups: readonly UnitGroup[];
   /** γ/√(var + ε) of the batch normalisation that follows, per canonical row. */
   foldFactors(name: string): Promise<Float64Array | null>;
+  /** Learned tensors in no group, with what pins each axis; tensors that no operator uses. */
   readonly leftOut: readonly { readonly tensor: string; readonly reason: string }[];
   readonly fromGraph: boolean;
 }
@@ -48,8 +27,6 @@ export interface CanonicaliseOptions {
 }
 
 const MAX_INTS = 64;
-const FLOATS: ReadonlySet<DType> = new Set<DType>(['F64', 'F32', 'F16', 'BF16']);
-const BITS: Readonly<Partial<Record<DType, number>>> = { I4: 4, U4: 4, I8: 8, U8: 8 };
 
 /** @throws `STRUCTURE_GRAPH_DIFFERS` where `graph` has not the same tensors */
 export async function canonicalise(model: Model, options: CanonicaliseOptions = {}): Promise<CanonicalModel> {
@@ -58,6 +35,7 @@ export async function canonicalise(model: Model, options: CanonicaliseOptions = 
   const walked = walkGraph(graphModel.graph, await smallInts(graphModel.graph));
   const names = new Map<string, string>();
   const tensors = new Map<string, CanonicalTensor>();
+  const stored = (tensor: Tensor): Tensor => model.tensors.get(tensor.name) ?? tensor;
   for (const use of walked.uses.values()) {
     const tensor = model.tensors.get(use.tensor.name);
     if (tensor === undefined || tensor.shape.join() !== use.tensor.shape.join()) {
@@ -66,25 +44,41 @@ export async function canonicalise(model: Model, options: CanonicaliseOptions = 
         got: tensor === undefined ? 'no such tensor' : tensor.shape.join(' × '),
       });
     }
-    const plain = use.tensor.name.replace(/_quantized$/, '');
-    const name = tensors.has(plain) ? use.tensor.name : plain;
-    names.set(use.tensor.name, name);
-    tensors.set(name, await canonicalTensor(model, tensor, use, name));
+    const quantisation = await quantisationOf(tensor, use.perm, walked.scales.get(tensor.name), stored);
+    const plain = quantisation === null ? tensor.name : tensor.name.replace(/_quantized$/, '');
+    const name = tensors.has(plain) ? tensor.name : plain;
+    names.set(tensor.name, name);
+    const prepares = walked.preparing.has(tensor.name);
+    tensors.set(name, await canonicalTensor(tensor, use, name, quantisation, prepares ? 'input preparation' : null));
   }
   const folds = new Map([...walked.folds].map(([stored, fold]) => [names.get(stored) ?? stored, fold]));
+  const groups = groupsOf(walked, (name) => names.get(name)!);
+  const unused = [...model.tensors.keys()]
+    .filter((name) => !names.has(name))
+    .map((tensor) => ({ tensor, reason: 'no operator uses it as numbers' }));
   return {
     model,
     tensors,
-    groups: groupsOf(walked, (stored) => names.get(stored)!),
+    groups,
     foldFactors: async (name) => {
       const fold = folds.get(name);
       return fold === undefined ? null : factors(model, fold);
     },
-    leftOut: [...model.tensors.keys()]
-      .filter((name) => !names.has(name))
-      .map((tensor) => ({ tensor, reason: 'no operator uses it as numbers' })),
+    leftOut: [...learnedOutside(groups, tensors, pinsOf(walked)), ...unused],
     fromGraph: true,
   };
+}
+
+/** Learned tensors that lie in no group, and why. */
+function learnedOutside(
+  groups: readonly UnitGroup[],
+  tensors: ReadonlyMap<string, CanonicalTensor>,
+  pins: ReadonlyMap<string, string>,
+): CanonicalModel['leftOut'] {
+  const inside = new Set(groups.flatMap((group) => [...group.incoming, ...group.outgoing].map(({ tensor }) => tensor)));
+  return [...tensors.values()]
+    .filter(({ name, nature }) => nature.kind === 'learned' && !inside.has(name))
+    .map(({ name, stored }) => ({ tensor: name, reason: pins.get(stored) || 'no axis with exchangeable units' }));
 }
 
 async function factors(model: Model, { gamma, variance, epsilon }: BatchNormFold): Promise<Float64Array> {
@@ -97,7 +91,8 @@ async function fromNames(model: Model, plainStack: boolean): Promise<CanonicalMo
   const tensors = new Map<string, CanonicalTensor>();
   for (const tensor of model.tensors.values()) {
     const use = { tensor, role: roleFromName(tensor), perm: tensor.shape.map((_, k) => k), node: tensor.name };
-    tensors.set(tensor.name, await canonicalTensor(model, tensor, use, tensor.name));
+    const quantisation = await quantisationOf(tensor, use.perm, scalesByName(model, tensor), (scale) => scale);
+    tensors.set(tensor.name, await canonicalTensor(tensor, use, tensor.name, quantisation, null));
   }
   return {
     model,
@@ -106,75 +101,6 @@ async function fromNames(model: Model, plainStack: boolean): Promise<CanonicalMo
     foldFactors: async () => null,
     leftOut: [],
     fromGraph: false,
-  };
-}
-
-async function canonicalTensor(model: Model, tensor: Tensor, use: Use, name: string): Promise<CanonicalTensor> {
-  const { perm, role } = use;
-  const layout = layoutOf(tensor.shape, perm);
-  const { shape, isPlain } = layout;
-  const quantisation = await quantisationOf(model, tensor);
-  const width = shape.slice(1).reduce((all, size) => all * size, 1);
-  const decode = quantisation === null ? (value: number) => value : quantisation.decoder(width);
-  const readRaw = async () => {
-    const values = await tensor.read(0, tensor.elements);
-    return isPlain ? values : values.map((_, at) => values[layout.stored(at)]!);
-  };
-  const read = quantisation === null ? readRaw : async () => (await readRaw()).map(decode);
-  const nature = await sampledNatureOf(tensor, layout, decode);
-  return {
-    name,
-    stored: tensor.name,
-    shape,
-    role,
-    nature,
-    quantisation: quantisation && { bits: quantisation.bits, granularity: quantisation.granularity },
-    markable: FLOATS.has(tensor.dtype) && role === 'weight' && nature.kind === 'learned' && tensor.writable,
-    dtype: tensor.dtype,
-    read,
-    readRaw,
-    async readRows(rows) {
-      const out = new Float64Array(rows.length * width);
-      if (isPlain && quantisation === null) {
-        for (const [k, row] of rows.entries()) out.set(await tensor.read(row * width, (row + 1) * width), k * width);
-        return out;
-      }
-      const values = await read();
-      for (const [k, row] of rows.entries()) out.set(values.subarray(row * width, (row + 1) * width), k * width);
-      return out;
-    },
-    async storedFromCanonical(values) {
-      if (isPlain) return values;
-      const out = new Float64Array(values.length);
-      for (let at = 0; at < values.length; at++) out[layout.stored(at)] = values[at]!;
-      return out;
-    },
-  };
-}
-
-interface Quantisation {
-  readonly bits: number;
-  readonly granularity: 'tensor' | 'channel';
-  /** @param width elements of a canonical row */
-  decoder(width: number): (value: number, at: number) => number;
-}
-
-/** As onnxruntime's quantiser names them: `X_quantized`, `X_scale`, `X_zero_point`; channels are the canonical rows. */
-async function quantisationOf(model: Model, tensor: Tensor): Promise<Quantisation | null> {
-  const bits = BITS[tensor.dtype];
-  const base = tensor.name.replace(/_quantized$/, '');
-  const scale = model.tensors.get(`${base}_scale`);
-  const zero = model.tensors.get(`${base}_zero_point`);
-  if (bits === undefined || base === tensor.name || scale === undefined) return null;
-  const s = await scale.read(0, scale.elements);
-  const z = zero === undefined ? new Float64Array(s.length) : await zero.read(0, zero.elements);
-  return {
-    bits,
-    granularity: s.length > 1 ? 'channel' : 'tensor',
-    decoder: (width) => (value, at) => {
-      const k = s.length > 1 ? Math.floor(at / width) : 0;
-      return (value - z[k]!) * s[k]!;
-    },
   };
 }
 

@@ -27,3 +27,9 @@ export const cast: Rule = (node, [x]) => {
 };
 
 export const prelu: Rule = (_node, inputs) => [{ axes: broadcast(inputs, 'none') }];
+
+/** What stands below the line scales by the inverse. */
+export const div: Rule = (_node, [above, below]) => {
+  if (below?.axes) limit(below.axes, 'none');
+  return [{ axes: broadcast([above, below], 'product') }];
+};

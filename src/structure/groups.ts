@@ -3,9 +3,61 @@ import { axisSize, partsOf, type UnitClass } from './labels.js';
 import type { Segment, UnitGroup } from './types.js';
 import type { Walked } from './walk.js';
 
+interface Found {
+  readonly incoming: Segment[];
+  readonly outgoing: Segment[];
+  readonly label: string;
+  fits: boolean;
+}
+
 /** @param nameOf stored name → canonical name */
 export function groupsOf(walked: Walked, nameOf: (stored: string) => string): readonly UnitGroup[] {
-  const found = new Map<UnitClass, { incoming: Segment[]; outgoing: Segment[]; label: string; fits: boolean }>();
+  return [...classesOf(walked, nameOf)]
+    .filter(([, found]) => flawOf(found) === null)
+    .map(([units, { incoming, outgoing, label }], index) => ({
+      id: `g${index}`,
+      size: units.size,
+      vouched: 'graph',
+      incoming,
+      outgoing,
+      scaling: units.scaling,
+      label,
+    }));
+}
+
+/** Why a tensor lies in no group: what pins each of its canonical axes, by stored name. */
+export function pinsOf(walked: Walked): ReadonlyMap<string, string> {
+  const classes = classesOf(walked, (stored) => stored);
+  return new Map(
+    [...walked.uses.values()].map(({ tensor, perm }) => [
+      tensor.name,
+      perm
+        .flatMap((stored, axis) => {
+          const reasons = partsOf(walked.axes.get(tensor.name)![stored]!).flatMap(({ units }) => {
+            const found = classes.get(units);
+            return units.pinned ?? (found === undefined ? [] : (flawOf(found) ?? []));
+          });
+          return reasons.length === 0 ? [] : `axis ${axis}: ${[...new Set(reasons)].slice(0, MAX_REASONS).join(', ')}`;
+        })
+        .join('; '),
+    ]),
+  );
+}
+
+/** Of an axis cut into many parts the first few say enough. */
+const MAX_REASONS = 3;
+
+const flawOf = ({ incoming, outgoing, fits }: Found): string | null =>
+  !fits
+    ? 'units on an axis that the canonical form leaves out'
+    : incoming.length === 0
+      ? 'nothing stored makes these units'
+      : outgoing.length === 0
+        ? 'no stored weight takes these units in'
+        : null;
+
+function classesOf(walked: Walked, nameOf: (stored: string) => string): ReadonlyMap<UnitClass, Found> {
+  const found = new Map<UnitClass, Found>();
   for (const use of walked.uses.values()) {
     const axes = walked.axes.get(use.tensor.name)!;
     axes.forEach((axis, stored) => {
@@ -32,15 +84,5 @@ export function groupsOf(walked: Walked, nameOf: (stored: string) => string): re
       }
     });
   }
-  return [...found]
-    .filter(([, group]) => group.fits && group.incoming.length > 0 && group.outgoing.length > 0)
-    .map(([units, { incoming, outgoing, label }], index) => ({
-      id: `g${index}`,
-      size: units.size,
-      vouched: 'graph',
-      incoming,
-      outgoing,
-      scaling: units.scaling,
-      label,
-    }));
+  return found;
 }

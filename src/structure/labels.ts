@@ -7,6 +7,8 @@ export type Scaling = 'none' | 'positive' | 'any';
 export interface UnitClass {
   readonly order: number;
   readonly size: number;
+  /** How many splits lie above it at most. */
+  depth: number;
   parent: UnitClass | null;
   /** Split or factored into parts; then it is no class of its own any more. */
   bound: Axis | null;
@@ -23,13 +25,16 @@ export interface Part {
 export type Axis = readonly Part[];
 
 /** Parts of one axis: a flattened 7 × 7 map makes 49; more would be an adversary's. */
-const MAX_PARTS = 4096;
+export const MAX_PARTS = 4096;
+/** Splits within splits: real models slice a few times; a chain of slices as long as the graph would exhaust the stack. */
+const MAX_SPLITS = 256;
 
 let made = 0;
 
 export const freshClass = (size: number, pinned: string | null = null): UnitClass => ({
   order: made++,
   size,
+  depth: 0,
   parent: null,
   bound: null,
   pinned,
@@ -42,7 +47,10 @@ export const freshAxis = (size: number, pinned: string | null = null): Axis => [
 
 export function root(units: UnitClass): UnitClass {
   let at = units;
-  while (at.parent !== null) at = at.parent;
+  while (at.parent !== null) {
+    if (at.parent.parent !== null) at.parent = at.parent.parent;
+    at = at.parent;
+  }
   return at;
 }
 
@@ -71,7 +79,9 @@ export function limitScaling(axis: Axis, scaling: Scaling): void {
 }
 
 function bind(units: UnitClass, to: Axis): boolean {
-  if (partsOf(to).some((part) => part.units === units)) return false;
+  const parts = partsOf(to);
+  if (units.depth >= MAX_SPLITS || parts.some((part) => part.units === units)) return false;
+  for (const part of parts) part.units.depth = Math.max(part.units.depth, units.depth + 1);
   units.bound = to;
   if (units.pinned !== null) pin(to, units.pinned);
   limitScaling(to, units.scaling);
@@ -82,6 +92,7 @@ function union(a: UnitClass, b: UnitClass): void {
   if (a === b) return;
   const [first, second] = a.order < b.order ? [a, b] : [b, a];
   second.parent = first;
+  first.depth = Math.max(first.depth, second.depth);
   first.pinned ??= second.pinned;
   first.scaling = weaker(first.scaling, second.scaling);
 }

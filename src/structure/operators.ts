@@ -1,8 +1,9 @@
 /** One rule per ONNX operator. No rule, no claim. */
-import { cast, elementwise, prelu, same, unary } from './elementwise.js';
+import type { GraphNode } from '../formats/index.js';
+import { cast, div, elementwise, prelu, same, unary } from './elementwise.js';
 import { batchNorm, instanceNorm, layerNorm, reduce, softmax } from './normalisation.js';
 import { conv, convTranspose, gemm, matmul, pool, recurrent } from './products.js';
-import { dequantize, dynamicQuantize, integer, qlinear } from './quantised.js';
+import { dequantize, dynamicQuantize, integer, qgemm, qlinear } from './quantised.js';
 import {
   concat,
   flatten,
@@ -22,7 +23,7 @@ import { nothing } from './values.js';
 
 const list = (names: string, rule: Rule): [string, Rule][] => names.split(' ').map((name) => [name, rule]);
 
-export const RULES: ReadonlyMap<string, Rule> = new Map([
+const STANDARD: ReadonlyMap<string, Rule> = new Map([
   ...list('Relu LeakyRelu', unary('positive')),
   ...list('Neg', unary('any')),
   ...list(
@@ -34,7 +35,8 @@ export const RULES: ReadonlyMap<string, Rule> = new Map([
   ...list('Cast', cast),
   ...list('Dropout', (node, inputs) => [...(same(node, inputs) ?? []), nothing]),
   ...list('Add Sub Sum', elementwise('together')),
-  ...list('Mul Div', elementwise('product')),
+  ['Mul', elementwise('product')],
+  ['Div', div],
   ...list('Pow Max Min Mean Equal Less Greater LessOrEqual GreaterOrEqual And Or Xor Where', elementwise('none')),
   ...list('PRelu', prelu),
   ...list('MatMul', matmul),
@@ -69,3 +71,12 @@ export const RULES: ReadonlyMap<string, Rule> = new Map([
   ...list('DequantizeLinear QuantizeLinear', dequantize),
   ...list('DynamicQuantizeLinear', dynamicQuantize),
 ]);
+
+/** onnxruntime's own domain: what its quantiser writes. */
+const MICROSOFT: ReadonlyMap<string, Rule> = new Map([
+  ['QGemm', qgemm],
+  ...list('DequantizeLinear QuantizeLinear', dequantize),
+]);
+
+export const ruleOf = ({ op, domain }: GraphNode): Rule | undefined =>
+  domain === '' || domain === 'ai.onnx' ? STANDARD.get(op) : domain === 'com.microsoft' ? MICROSOFT.get(op) : undefined;

@@ -1,5 +1,6 @@
 /** Rules of operators on quantised numbers. */
 import type { Axis } from './labels.js';
+import { gemm } from './products.js';
 import { from, isSingle, join, limit, type Rule } from './rule.js';
 import { attributeOf, type Value } from './values.js';
 
@@ -8,6 +9,7 @@ const { number } = attributeOf;
 /** Scales and zero points are single, or one per position of an axis; blocks (ONNX 21) are not proven: false. */
 function alongAxis(axis: Axis | null | undefined, parameters: readonly (Value | undefined)[]): boolean {
   const many = parameters.filter((parameter) => !isSingle(parameter));
+  if (axis === undefined && many.length > 0) return false;
   if (many.some((parameter) => parameter!.axes?.length !== 1)) return false;
   for (const parameter of many) join(axis, parameter!.axes![0]);
   return true;
@@ -42,9 +44,18 @@ export const qlinear =
   (rule: Rule): Rule =>
   (node, [a, scaleA, zeroA, b, scaleB, zeroB, scaleY, zeroY, bias]) => {
     if (![scaleA, zeroA, scaleY, zeroY].every(isSingle)) return null;
-    const out = rule(node, bias === undefined ? [a, b] : [a, b, bias]);
+    const out = rule(node, [a, b, bias]);
     const axes = out?.[0]?.axes;
     if (!axes) return null;
     limit(axes, 'none');
     return alongAxis(node.op === 'QLinearConv' ? axes[1] : axes.at(-1), [scaleB, zeroB]) ? out : null;
   };
+
+/** com.microsoft.QGemm: the bias stands before the output's scale, and the weight may lie transposed. */
+export const qgemm: Rule = (node, [a, scaleA, zeroA, b, scaleB, zeroB, bias, scaleY, zeroY]) => {
+  if (![scaleA, zeroA, scaleY, zeroY].every(isSingle)) return null;
+  const axes = gemm(node, [a, b, bias])?.[0]?.axes;
+  if (!axes) return null;
+  limit(axes, 'none');
+  return alongAxis(axes[1], [scaleB, zeroB]) ? [{ axes }] : null;
+};

@@ -1,5 +1,5 @@
 /** Rules of operators that move numbers without changing them. */
-import { type Axis, axisSize, sliceAxis } from './labels.js';
+import { type Axis, axisSize, MAX_PARTS, partsOf, sliceAxis } from './labels.js';
 import { type Axes, axesArgument, from, join, pinAxis, type Rule } from './rule.js';
 import { attributeOf, bare, pinValue, sizeOf } from './values.js';
 
@@ -110,9 +110,12 @@ export const concat: Rule = (node, inputs) => {
   const ints = inputs.every((value) => value!.ints) ? inputs.flatMap((value) => [...value!.ints!]) : undefined;
   const axes = all[0]!.map((first, at) => {
     if (at === axis) {
-      if (all.every((other) => other[at])) return all.flatMap((other) => [...other[at]!]);
-      for (const other of all) pinAxis(other[at], 'concatenated with an axis of unknown size');
-      return null;
+      const known = all.every((other) => other[at]);
+      const parts = known ? all.flatMap((other) => partsOf(other[at]!)) : [];
+      if (known && parts.length <= MAX_PARTS) return parts;
+      for (const other of all)
+        pinAxis(other[at], known ? 'concatenated too often' : 'concatenated with an axis of unknown size');
+      return known ? bare(axisSize(parts)) : null;
     }
     for (const other of all.slice(1)) join(first, other[at]);
     return first;

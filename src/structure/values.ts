@@ -1,14 +1,17 @@
 /** What is known of a graph's values while it is walked: axes, sizes, and small integers that shapes are made of. */
 import type { AttributeValue, GraphNode, Tensor } from '../formats/index.js';
 import { type Axis, axisSize, freshAxis, pin } from './labels.js';
+import type { ScaleTrail } from './scales.js';
 
-export interface Value {
+export interface Value extends ScaleTrail {
   /** Null: rank unknown. Entry null: an axis that carries no units and whose size is unknown. */
   readonly axes: readonly (Axis | null)[] | null;
   /** Values of small integer vectors, for Reshape and Slice. */
   readonly ints?: readonly (number | null)[] | undefined;
   /** The stored tensor that this is, unchanged but for layout. */
   readonly stored?: StoredRef | undefined;
+  /** A graph input on its way into the first learned product: names of the stored tensors applied so far. */
+  readonly prepared?: readonly string[] | undefined;
 }
 
 export interface StoredRef {

@@ -1,8 +1,10 @@
 /** Walks a graph once, from the inputs: labels every axis, and notes which operator uses which stored tensor, and how. */
 import type { Graph, GraphNode, Tensor } from '../formats/index.js';
 import { type Axis, freshAxis, limitScaling, pin, unify } from './labels.js';
-import { RULES } from './operators.js';
-import { attributeOf, bare, nothing, pinValue, type Value } from './values.js';
+import { ruleOf } from './operators.js';
+import { preparation } from './preparation.js';
+import { followScales, type Scales } from './scales.js';
+import { attributeOf, nothing, pinValue, type Value } from './values.js';
 
 export type Role = 'weight' | 'bias' | 'norm' | 'recurrent' | 'other';
 
@@ -25,6 +27,10 @@ export interface Walked {
   readonly axes: ReadonlyMap<string, readonly Axis[]>;
   readonly uses: ReadonlyMap<string, Use>;
   readonly folds: ReadonlyMap<string, BatchNormFold>;
+  /** Quantised tensors, by stored name. */
+  readonly scales: ReadonlyMap<string, Scales>;
+  /** Stored names of the tensors that only prepare inputs. */
+  readonly preparing: ReadonlySet<string>;
 }
 
 /** @param ints values of the small integer tensors, by stored name */
@@ -35,12 +41,17 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
   const used = new Map<string, number>();
   const producers = new Map<string, string>();
   const reads = countReads(graph);
+  const scales = new Map<string, Scales>();
+  const prepare = preparation();
 
   const enter = (inner: Graph, outer: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> => {
     const scope = new Map(outer);
     for (const input of inner.inputs) {
       scope.set(input.name, {
-        axes: input.shape?.map((size) => (typeof size === 'number' ? bare(size) : null)) ?? null,
+        axes:
+          input.shape?.map((size) => (typeof size === 'number' ? freshAxis(size, 'an input of the graph') : null)) ??
+          null,
+        prepared: inner === graph ? [] : undefined,
       });
     }
     for (const [name, tensor] of inner.initialisers) {
@@ -67,8 +78,7 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
       for (const name of node.outputs) if (!scope.has(name)) scope.set(name, nothing);
       return;
     }
-    const rule = node.domain === '' || node.domain === 'ai.onnx' ? RULES.get(node.op) : undefined;
-    const outputs = rule?.(node, inputs) ?? null;
+    const outputs = ruleOf(node)?.(node, inputs) ?? null;
     // An output that the rule says nothing of (MaxPool's indices, a mean) would carry units away unseen.
     const unsaid = outputs !== null && node.outputs.some((name, k) => name !== '' && k >= outputs.length);
     if (unsaid)
@@ -83,8 +93,12 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
         }
       }
     }
+    const prepared = prepare.follow(node, inputs, outputs, weightOf(node, inputs) !== undefined);
+    const trail = followScales(node, inputs, (tensor, found) => {
+      if (!scales.has(tensor.name)) scales.set(tensor.name, found);
+    });
     node.outputs.forEach((name, k) => {
-      if (name !== '') scope.set(name, outputs?.[k] ?? nothing);
+      if (name !== '') scope.set(name, { ...(outputs?.[k] ?? nothing), ...(k === 0 ? trail : {}), prepared });
     });
   };
 
@@ -130,7 +144,8 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
       if (before !== undefined && (before.role !== 'other' || role === 'other')) return;
       uses.set(tensor.name, { tensor, role, perm: layout, node: node.name || (node.outputs[0] ?? node.op) });
     });
-    const weight = inputs.find((value, k) => value?.stored && USES[node.op]?.[k]?.[0] === 'weight')?.stored?.tensor;
+    // A weight on the left has its rows where the product has positions: no normalisation of channels folds into them.
+    const weight = weightOf(node, inputs.slice(0, 1)) ? undefined : weightOf(node, inputs);
     if (weight && node.outputs[0]) producers.set(node.outputs[0], weight.name);
     if (node.op === 'BatchNormalization') {
       const producer = producers.get(node.inputs[0] ?? '');
@@ -146,8 +161,11 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
 
   const scope = enter(graph, new Map());
   for (const output of graph.outputs) pinValue(scope.get(output.name), 'an output of the model');
-  return { axes, uses, folds };
+  return { axes, uses, folds, scales, preparing: prepare.constants(used) };
 }
+
+const weightOf = (node: GraphNode, inputs: readonly (Value | undefined)[]): Tensor | undefined =>
+  inputs.find((value, k) => value?.stored && USES[node.op]?.[k]?.[0] === 'weight')?.stored?.tensor;
 
 /** Operators that hand their first input on: not yet a use of it. Scales and zero points beside it are used. */
 const PASSES = new Set(['Identity', 'Cast', 'Transpose', 'DequantizeLinear', 'Shape']);
@@ -169,8 +187,9 @@ const norm: readonly [Role, Order] = ['norm', asIs];
 
 const USES: Readonly<Record<string, Readonly<Record<number, readonly [Role, Order]>>>> = {
   MatMul: { 0: ['weight', asIs], 1: ['weight', turned] },
-  MatMulInteger: { 1: ['weight', turned] },
-  QLinearMatMul: { 3: ['weight', turned] },
+  MatMulInteger: { 0: ['weight', asIs], 1: ['weight', turned] },
+  QLinearMatMul: { 0: ['weight', asIs], 3: ['weight', turned] },
+  QGemm: { 3: ['weight', gemmB], 6: ['bias', asIs] },
   Gemm: { 0: ['weight', gemmA], 1: ['weight', gemmB], 2: ['bias', asIs] },
   Conv: { 1: ['weight', asIs], 2: ['bias', asIs] },
   ConvInteger: { 1: ['weight', asIs] },

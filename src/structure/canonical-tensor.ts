@@ -1,0 +1,81 @@
+/** A stored tensor as everything above sees it: one layout, dequantised. */
+import type { DType, Tensor } from '../formats/index.js';
+import { layoutOf } from './layout.js';
+import type { Quantisation } from './quantisation.js';
+import { sampledNatureOf } from './sampled-nature.js';
+import type { TensorNature } from './types.js';
+import type { Role, Use } from './walk.js';
+
+export interface CanonicalTensor {
+  /** Logical name: quantisation suffixes stripped. */
+  readonly name: string;
+  readonly stored: string;
+  /** Canonical: axis 0 are the outputs. */
+  readonly shape: readonly number[];
+  readonly role: Role;
+  readonly nature: TensorNature;
+  readonly quantisation: { readonly bits: number; readonly granularity: 'tensor' | 'channel' } | null;
+  /** Float storage, a learned weight, writable. */
+  readonly markable: boolean;
+  readonly dtype: DType;
+  /** Canonical order, dequantised, not folded. */
+  read(): Promise<Float64Array>;
+  /** Canonical order, the stored numbers. */
+  readRaw(): Promise<Float64Array>;
+  /** Whole rows of canonical axis 0. */
+  readRows(rows: readonly number[]): Promise<Float64Array>;
+  /** Inverse of the layout alone, for writing. */
+  storedFromCanonical(values: Float64Array): Promise<Float64Array>;
+}
+
+const FLOATS: ReadonlySet<DType> = new Set<DType>(['F64', 'F32', 'F16', 'BF16']);
+
+/** @param constant what it is known to be besides what its numbers show; null: its numbers decide */
+export async function canonicalTensor(
+  tensor: Tensor,
+  use: Use,
+  name: string,
+  quantisation: Quantisation | null,
+  constant: string | null,
+): Promise<CanonicalTensor> {
+  const { perm, role } = use;
+  const layout = layoutOf(tensor.shape, perm);
+  const { shape, isPlain } = layout;
+  const width = shape.slice(1).reduce((all, size) => all * size, 1);
+  const decode = quantisation?.decode ?? ((value: number) => value);
+  const readRaw = async () => {
+    const values = await tensor.read(0, tensor.elements);
+    return isPlain ? values : values.map((_, at) => values[layout.stored(at)]!);
+  };
+  const read = quantisation === null ? readRaw : async () => (await readRaw()).map(decode);
+  const nature: TensorNature =
+    constant === null ? await sampledNatureOf(tensor, layout, decode) : { kind: 'constant', what: constant };
+  return {
+    name,
+    stored: tensor.name,
+    shape,
+    role,
+    nature,
+    quantisation: quantisation && { bits: quantisation.bits, granularity: quantisation.granularity },
+    markable: FLOATS.has(tensor.dtype) && role === 'weight' && nature.kind === 'learned' && tensor.writable,
+    dtype: tensor.dtype,
+    read,
+    readRaw,
+    async readRows(rows) {
+      const out = new Float64Array(rows.length * width);
+      if (isPlain && quantisation === null) {
+        for (const [k, row] of rows.entries()) out.set(await tensor.read(row * width, (row + 1) * width), k * width);
+        return out;
+      }
+      const values = await read();
+      for (const [k, row] of rows.entries()) out.set(values.subarray(row * width, (row + 1) * width), k * width);
+      return out;
+    },
+    async storedFromCanonical(values) {
+      if (isPlain) return values;
+      const out = new Float64Array(values.length);
+      for (let at = 0; at < values.length; at++) out[layout.stored(at)] = values[at]!;
+      return out;
+    },
+  };
+}
