@@ -69,8 +69,8 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
 
   const step = (node: GraphNode, scope: Map<string, Value>): void => {
     const inputs = node.inputs.map((name) => (name === '' ? undefined : (scope.get(name) ?? nothing)));
-    note(node, inputs);
     if (node.op === 'If' && node.domain === '') {
+      note(node, inputs, true);
       branch(node, scope);
       return;
     }
@@ -79,6 +79,7 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
       return;
     }
     const outputs = ruleOf(node)?.(node, inputs) ?? null;
+    note(node, inputs, outputs !== null);
     // An output that the rule says nothing of (MaxPool's indices, a mean) would carry units away unseen.
     const unsaid = outputs !== null && node.outputs.some((name, k) => name !== '' && k >= outputs.length);
     if (unsaid)
@@ -128,10 +129,10 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
   };
 
   /** Which stored tensors this node uses as what. */
-  const note = (node: GraphNode, inputs: readonly (Value | undefined)[]): void => {
+  const note = (node: GraphNode, inputs: readonly (Value | undefined)[], proven: boolean): void => {
     inputs.forEach((value, k) => {
       const stored = value?.stored;
-      if (!stored || (k === 0 && PASSES.has(node.op))) return;
+      if (!stored || (k === 0 && proven && PASSES.has(node.op))) return;
       const { tensor, perm } = stored;
       const times = (used.get(tensor.name) ?? 0) + 1;
       used.set(tensor.name, times);
