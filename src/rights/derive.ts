@@ -101,27 +101,45 @@ const countsAsAbsent = (spec: FactSpec, subject: Subject): boolean =>
 export const notShown = (spec: FactSpec): FactValue =>
   spec.type === 'choice' ? (spec.id === 'recipients-bound' ? 'not-shared' : 'none') : false;
 
+/** What is the same for every asset of a row, worked out once. */
+export interface FactReader {
+  read(subject: Subject, facts?: Map<string, FactValue>): Facts;
+}
+
 /**
- * @param specs those that are asked of the subject's row
- * @param facts cleared and filled: one map serves a whole room, of which few assets differ
+ * Reads the facts of the subjects of one row.
+ * @param specs those that are asked of the row
  */
-export function factsOf(
-  specs: readonly FactSpec[],
-  subject: Subject,
-  setting: Setting,
-  facts: Map<string, FactValue> = new Map(),
-): Facts {
-  facts.clear();
-  const own = answersAbout(subject, setting);
+export function factReader(specs: readonly FactSpec[], setting: Setting): FactReader {
   const room = setting.register.answers.get('');
-  for (const spec of specs) {
-    const value =
-      (setting.supposed.size === 0 ? undefined : setting.supposed.get(spec.id)) ??
-      sourceOf(spec, subject, setting, own, room)?.value ??
-      (countsAsAbsent(spec, subject) ? notShown(spec) : undefined);
-    if (value !== undefined) facts.set(spec.id, value);
-  }
-  return facts;
+  const asked = specs.map((spec) => {
+    const derive = derivers[spec.id];
+    const mayAnswer = derive === undefined || spec.shownOrNot !== true;
+    return {
+      id: spec.id,
+      derive,
+      mayAnswer,
+      supposed: setting.supposed.get(spec.id),
+      room: mayAnswer ? answerAbout(room, spec.id, null)?.value : undefined,
+      absent: spec.shownOrNot === true ? notShown(spec) : undefined,
+    };
+  });
+  return {
+    read(subject, facts = new Map()) {
+      facts.clear();
+      const own = answersAbout(subject, setting);
+      for (const { id, derive, mayAnswer, supposed, room: forAll, absent } of asked) {
+        let value = supposed;
+        if (value === undefined && mayAnswer && own !== undefined)
+          value = answerAbout(own, id, subject.attribute)?.value;
+        if (value === undefined && derive !== undefined) value = derive(subject, setting)?.value;
+        if (value === undefined) value = forAll;
+        if (value === undefined && subject.asset !== null) value = absent;
+        if (value !== undefined) facts.set(id, value);
+      }
+      return facts;
+    },
+  };
 }
 
 /** The facts that are asked of a row. */

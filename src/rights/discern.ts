@@ -7,14 +7,13 @@ import { endOf } from './evaluate.js';
 import type { Law, Rule, Term } from './law.js';
 
 export interface Discernment {
-  /** One small number for each thing that some rule tells apart. */
-  codes(at: Circumstances): readonly number[];
-  /** All of them as a key. */
-  key(codes: readonly number[]): string;
-  /** Those that one rule looks at. */
-  keyFor(rule: Rule, codes: readonly number[]): number | string;
-  /** Facts that terms run from. */
-  readonly from: readonly string[];
+  /** One small number for each thing that some rule tells apart, written over `into`. */
+  codes(at: Circumstances, into: number[]): readonly number[];
+  /** Rules that look at the same things, together; the trade secrets of most countries are one. */
+  readonly together: readonly {
+    readonly rules: readonly Rule[];
+    key(codes: readonly number[]): number | string;
+  }[];
 }
 
 type Atom = { readonly fact: string } | { readonly comparison: Condition } | { readonly term: Term };
@@ -23,12 +22,29 @@ type Atom = { readonly fact: string } | { readonly comparison: Condition } | { r
 const RADIX = 16;
 const DIGITS = 13;
 
+/** null where it does not fit a number. */
+function packed(looked: readonly number[], codes: readonly number[]): number | null {
+  if (looked.length > DIGITS) return null;
+  let number = 0;
+  for (const one of looked) {
+    const code = codes[one]!;
+    if (code >= RADIX) return null;
+    number = number * RADIX + code;
+  }
+  return number;
+}
+
 export function discernment(law: Pick<Law, 'facts'>, rules: readonly Rule[]): Discernment {
   const atoms: Atom[] = [];
   const index = new Map<string, number>();
-  const of = new Map(
-    rules.map((rule) => [rule, [...new Set(atomsOf(rule, law).map((atom) => intern(atom, atoms, index)))]]),
-  );
+  const together = new Map<string, { readonly rules: Rule[]; readonly looked: readonly number[] }>();
+  for (const rule of rules) {
+    const looked = [...new Set(atomsOf(rule, law).map((atom) => intern(atom, atoms, index)))].sort((a, b) => a - b);
+    const name = looked.join();
+    const group = together.get(name) ?? { rules: [], looked };
+    group.rules.push(rule);
+    together.set(name, group);
+  }
   const values = new Map<FactValue | undefined, number>([
     [undefined, 0],
     [false, 1],
@@ -42,31 +58,27 @@ export function discernment(law: Pick<Law, 'facts'>, rules: readonly Rule[]): Di
     }
     return code;
   };
-  // One flat string from numbers: a key that is put together piece by piece costs more than all the rest.
-  const key = (codes: readonly number[]): string => String.fromCharCode.apply(null, codes as number[]);
   return {
-    codes: (at) =>
-      atoms.map((atom) => {
-        if ('fact' in atom) return codeOf(at.facts.get(atom.fact));
-        if ('comparison' in atom) return codeOf(holds(atom.comparison, at) ?? undefined);
-        const end = endOf(atom.term, at.facts, at.today);
-        return codeOf(end === null ? undefined : end >= at.today);
-      }),
-    key,
-    keyFor(rule, codes) {
-      const looked = of.get(rule)!;
-      if (looked.length > DIGITS) return key(looked.map((one) => codes[one]!));
-      let packed = 0;
-      for (const one of looked) {
-        const code = codes[one]!;
-        if (code >= RADIX) return key(looked.map((at) => codes[at]!));
-        packed = packed * RADIX + code;
-      }
-      return packed;
+    codes(at, into) {
+      for (const [index, atom] of atoms.entries()) into[index] = codeOf(valueIn(atom, at));
+      return into;
     },
-    from: [...new Set(atoms.flatMap((atom) => ('term' in atom ? (atom.term.from ?? []) : [])))],
+    together: [...together.values()].map((group) => ({
+      rules: group.rules,
+      key: (codes) => packed(group.looked, codes) ?? keyOf(group.looked.map((one) => codes[one]!)),
+    })),
   };
 }
+
+function valueIn(atom: Atom, at: Circumstances): FactValue | undefined {
+  if ('fact' in atom) return at.facts.get(atom.fact);
+  if ('comparison' in atom) return holds(atom.comparison, at) ?? undefined;
+  const end = endOf(atom.term, at.facts, at.today);
+  return end === null ? undefined : end >= at.today;
+}
+
+/** One flat text from numbers: a key that is put together piece by piece costs more than all the rest. */
+export const keyOf = (codes: readonly number[]): string => String.fromCharCode.apply(null, codes as number[]);
 
 function intern(atom: Atom, atoms: Atom[], index: Map<string, number>): number {
   const name = JSON.stringify('term' in atom ? [atom.term.years, atom.term.from, atom.term.fromNextJanuary] : atom);

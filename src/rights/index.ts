@@ -1,6 +1,6 @@
 export type { FactValue } from './condition.js';
 export { checkDay } from './condition.js';
-export { factsOf, type KnownFact, type Subject, specsOf } from './derive.js';
+export { factReader, type KnownFact, type Subject, specsOf } from './derive.js';
 export { type CellResult, evaluate, type Reason, type TitleResult } from './evaluate.js';
 export { type Gap, gapsOf } from './gaps.js';
 export {
@@ -50,5 +50,6 @@ export {
   noticesOf,
   type ReasonView,
   type RowView,
+  rulesDay,
   type SourceView,
 } from './view.js';

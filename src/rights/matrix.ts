@@ -4,8 +4,8 @@
  */
 import type { Asset, StatementView } from '../record/index.js';
 import type { Facts, FactValue } from './condition.js';
-import { factsOf, type Setting, type Subject, specsOf } from './derive.js';
-import { type Discernment, discernment } from './discern.js';
+import { type FactReader, factReader, type Setting, type Subject, specsOf } from './derive.js';
+import { discernment, keyOf } from './discern.js';
 import { type CellResult, endOf, evaluate } from './evaluate.js';
 import { type Evidence, evidenceFor } from './evidence-of-facts.js';
 import {
@@ -93,77 +93,79 @@ export function rowsOf(law: Law, setting: Setting, inquiry: Inquiry): Omit<Matri
       (inquiry.jurisdictions?.includes(rule.jurisdiction) ?? true) && (inquiry.rights?.includes(rule.right) ?? true),
   );
   const discerned = discernment(law, rules);
-  const rows = classesOf(law, setting, inquiry, discerned).map(
-    ({ kind, codes, subjects, facts, earliest, latest }) => ({
-      kind,
-      subjects: subjects.filter((one) => one.asset !== null),
-      facts,
-      codes,
-      endsOf(term: Term) {
-        const end = endOf(term, earliest, inquiry.asOf);
-        return end === null ? null : { earliest: end, latest: endOf(term, latest, inquiry.asOf)! };
-      },
-    }),
+  const readers = new Map(rowKinds.map((row) => [row, factReader(specsOf(law, row), setting)]));
+  const factsAbout = (subject: Subject): Facts => readers.get(subject.row)!.read(subject);
+  const classes = classesOf(setting, inquiry, readers, (facts, into) =>
+    discerned.codes({ facts, sets: law.sets, today: inquiry.asOf }, into),
   );
   // A cell depends on what its rule can tell apart, and on nothing else: rows that agree on that share it.
-  const cells = new Map(rowKinds.map((kind) => [kind, rules.map(() => new Map<number | string, CellResult>())]));
-  const cellsOf = ({ kind, codes, facts }: (typeof rows)[number]): readonly CellResult[] => {
-    const known = cells.get(kind)!;
-    return rules.map((rule, index) => {
-      const key = discerned.keyFor(rule, codes);
-      const cell = known[index]!.get(key) ?? evaluate(rule, kind, { facts, sets: law.sets, today: inquiry.asOf });
-      known[index]!.set(key, cell);
-      return cell;
-    });
+  const places = new Map(rules.map((rule, index) => [rule, index]));
+  const known = new Map(
+    rowKinds.map((kind) => [kind, discerned.together.map(() => new Map<number | string, readonly CellResult[]>())]),
+  );
+  const cellsOf = ({ kind, codes, subjects }: Alike): readonly CellResult[] => {
+    const cells: CellResult[] = new Array(rules.length);
+    for (const [index, group] of discerned.together.entries()) {
+      const key = group.key(codes);
+      const before = known.get(kind)![index]!;
+      let found = before.get(key);
+      if (found === undefined) {
+        const at = { facts: factsAbout(subjects[0]!), sets: law.sets, today: inquiry.asOf };
+        found = group.rules.map((rule) => evaluate(rule, kind, at));
+        before.set(key, found);
+      }
+      for (const cell of found) cells[places.get(cell.rule)!] = cell;
+    }
+    return cells;
   };
   return {
     asOf: inquiry.asOf,
-    rows: rows.map((row) => ({ ...row, cells: cellsOf(row) })),
+    rows: classes.map((one) => ({
+      kind: one.kind,
+      subjects: one.subjects.filter((subject) => subject.asset !== null),
+      cells: cellsOf(one),
+      // Facts and ends are worked out for the rows that somebody reads.
+      get facts() {
+        return factsAbout(one.subjects[0]!);
+      },
+      endsOf: (term: Term) => endsOver(term, one.subjects.map(factsAbout), inquiry.asOf),
+    })),
     evidence: evidenceFor(law, setting),
   };
 }
 
-/** Subjects of one kind of which the rules can tell nothing apart; days at their ends, for the terms. */
+function endsOver(term: Term, facts: readonly Facts[], today: string): { earliest: string; latest: string } | null {
+  if (term.years === undefined) return null;
+  const ends = facts.flatMap((one) => endOf(term, one, today) ?? []).sort();
+  return ends.length === 0 ? null : { earliest: ends[0]!, latest: ends.at(-1)! };
+}
+
+/** Subjects of one kind of which the rules can tell nothing apart. */
 interface Alike {
   readonly kind: RowKind;
   readonly codes: readonly number[];
   readonly subjects: Subject[];
-  /** Of the first. */
-  readonly facts: Facts;
-  readonly earliest: Map<string, FactValue>;
-  readonly latest: Map<string, FactValue>;
 }
 
 /** In the order of the kinds, then of the ledger. */
-function classesOf(law: Law, setting: Setting, inquiry: Inquiry, discerned: Discernment): readonly Alike[] {
-  const specs = new Map(rowKinds.map((row) => [row, specsOf(law, row)]));
+function classesOf(
+  setting: Setting,
+  inquiry: Inquiry,
+  readers: ReadonlyMap<RowKind, FactReader>,
+  codesOf: (facts: Facts, into: number[]) => readonly number[],
+): readonly Alike[] {
   const kinds = new Map(rowKinds.map((row) => [row, new Map<string, Alike>()]));
-  const scratch = new Map<string, FactValue>();
+  // One map and one list serve all assets: a room holds many, of which few differ.
+  const facts = new Map<string, FactValue>();
+  const into: number[] = [];
   for (const subject of subjectsOf(setting.register, inquiry.assets)) {
-    const facts = factsOf(specs.get(subject.row)!, subject, setting, scratch);
-    const codes = discerned.codes({ facts, sets: law.sets, today: inquiry.asOf });
-    const key = discerned.key(codes);
+    readers.get(subject.row)!.read(subject, facts);
+    const codes = codesOf(facts, into);
+    const key = keyOf(codes);
     const alike = kinds.get(subject.row)!;
     const found = alike.get(key);
-    if (found === undefined) {
-      const days = new Map(discerned.from.flatMap((fact) => (facts.has(fact) ? [[fact, facts.get(fact)!]] : [])));
-      alike.set(key, {
-        kind: subject.row,
-        codes,
-        subjects: [subject],
-        facts: new Map(facts),
-        earliest: days,
-        latest: new Map(days),
-      });
-      continue;
-    }
-    found.subjects.push(subject);
-    for (const fact of discerned.from) {
-      const day = facts.get(fact);
-      if (day === undefined) continue;
-      if (day < found.earliest.get(fact)!) found.earliest.set(fact, day);
-      if (day > found.latest.get(fact)!) found.latest.set(fact, day);
-    }
+    if (found === undefined) alike.set(key, { kind: subject.row, codes: codes.slice(), subjects: [subject] });
+    else found.subjects.push(subject);
   }
   return [...kinds.values()].flatMap((alike) => [...alike.values()]);
 }

@@ -103,10 +103,7 @@ export interface MatrixView {
 }
 
 export function matrixView(law: Law, matrix: Matrix): MatrixView {
-  const rulesOf = law.rules
-    .map((rule) => rule.asOf)
-    .sort()
-    .at(-1)!;
+  const rulesOf = rulesDay(law);
   return {
     asOf: matrix.asOf,
     rulesOf,
@@ -123,6 +120,9 @@ export function matrixView(law: Law, matrix: Matrix): MatrixView {
     })),
   };
 }
+
+/** The day of the rules base: the latest of its files. */
+export const rulesDay = (law: Law): string => law.rules.map((rule) => rule.asOf).reduce((a, b) => (a > b ? a : b));
 
 /** What every text about rights says once. */
 export function noticesOf(matrix: Pick<Matrix, 'asOf' | 'rows'>, rulesOf: string): readonly string[] {

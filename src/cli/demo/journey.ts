@@ -232,7 +232,13 @@ async function recordTraining(room: Room, trained: Trained, data: string, folder
       one.kind === 'training-set'
         ? {
             ...one,
-            facts: { ...one.facts, how: { way: 'connected-product' as const }, effort: dataEffort, country: 'NL' },
+            facts: {
+              ...one.facts,
+              how: { way: 'connected-product' as const },
+              effort: dataEffort,
+              country: 'NL',
+              confidentiality: { level: 'secret' as const },
+            },
           }
         : one,
     ),

@@ -12,6 +12,7 @@ import {
   matrixOf,
   noticesOf,
   type Right,
+  rulesDay,
 } from '../../rights/index.js';
 import type { Room } from '../../room/index.js';
 import { movesBetween } from '../rights/ask.js';
@@ -48,8 +49,11 @@ export async function rightsChapter(world: World, tell: Narrator): Promise<Right
   tell.say(
     `Database right in fleet.csv, EU: ${words(fleet)}. ${fleet.reasons.find((one) => fleet.decides.includes(one.id))?.why[0]}.`,
   );
-  for (const place of ['UK', 'US'])
-    tell.say(`The same in ${place}: ${words(cell(before, 'fleet.csv', 'database-right', place))}.`);
+  for (const place of ['UK', 'US', 'KR']) {
+    const other = cell(before, 'fleet.csv', 'database-right', place);
+    const why = other.reasons.find((one) => other.decides.includes(one.id))?.why[0];
+    tell.say(`The same in ${place}: ${words(other)}. ${why}.`);
+  }
   for (const place of ['EU', 'DE', 'US', 'CN'])
     tell.say(`Trade secret in pump.onnx, ${place}: ${words(cell(before, 'pump.onnx', 'trade-secret', place))}.`);
 
@@ -59,13 +63,16 @@ export async function rightsChapter(world: World, tell: Narrator): Promise<Right
   );
   await goodPractice(world);
   const after = await matrix(room);
-  const raised = movesBetween(before, after);
+  // What is settled by it, of the two assets that the story is about.
+  const raised = movesBetween(before, after).filter(
+    (one) => ['fleet.csv', 'fleet.csv/raw', 'pump.onnx'].includes(one.asset) && !one.to.startsWith('unknown'),
+  );
   tell.say(
     'Answered: nothing is published, nobody else knows it. Recorded: who made the model and chose what; need-to-know access, briefed staff, encryption; signed terms with both customers (all invented for the story).',
   );
   for (const one of raised)
     tell.say(`${rightNames[one.right]} in ${one.asset}: ${one.from} → ${one.to}: ${one.places.join(' ')}`);
-  tell.say(noticesOf(after, before.asOf).slice(0, 3).join(' '));
+  tell.say(noticesOf(after, rulesDay(loadLaw())).slice(0, 3).join(' '));
   return { fleetDatabaseRight: { answer: fleet.answer, decides: fleet.decides }, raised };
 }
 
