@@ -69,6 +69,10 @@ export async function canonicalise(model: Model, options: CanonicaliseOptions = 
   };
 }
 
+/** Shapes, axes and indices that operators take; no numbers that a model computes with. */
+const isArgument = ({ role, dtype, quantisation }: CanonicalTensor): boolean =>
+  role === 'other' && quantisation === null && /^[IU](32|64)$/.test(dtype);
+
 /** Learned tensors that lie in no group, and why. */
 function learnedOutside(
   groups: readonly UnitGroup[],
@@ -77,7 +81,7 @@ function learnedOutside(
 ): CanonicalModel['leftOut'] {
   const inside = new Set(groups.flatMap((group) => [...group.incoming, ...group.outgoing].map(({ tensor }) => tensor)));
   return [...tensors.values()]
-    .filter(({ name, nature }) => nature.kind === 'learned' && !inside.has(name))
+    .filter((tensor) => tensor.nature.kind === 'learned' && !inside.has(tensor.name) && !isArgument(tensor))
     .map(({ name, stored }) => ({ tensor: name, reason: pins.get(stored) || 'no axis with exchangeable units' }));
 }
 

@@ -144,6 +144,9 @@ function divide({ units, inner }: Part, length: number): boolean {
 
 /** Positions [start, end) of an axis, its classes split there; null (and pinned) where a split falls inside a unit. */
 export function sliceAxis(axis: Axis, start: number, end: number): Axis | null {
+  const parts = partsOf(axis);
+  // Nothing of it can move, and neither can a piece: no need to split.
+  if (parts.every(({ units }) => units.pinned !== null)) return freshAxis(Math.max(0, end - start), parts[0]?.units.pinned);
   for (const cut of [start, end]) {
     let at = 0;
     for (const part of partsOf(axis)) {
