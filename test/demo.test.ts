@@ -19,6 +19,10 @@ test('the demo names the copy, clears the competitor and proves it', async () =>
       parameters: number;
       releases: { agreement: number }[];
       f1: Record<string, number>;
+      rights: {
+        fleetDatabaseRight: { answer: string; decides: string[] };
+        raised: { asset: string; right: string; to: string; places: string[] }[];
+      };
       recomputed: { test: string; log10p: number }[];
       seconds: number;
     };
@@ -40,6 +44,10 @@ test('the demo names the copy, clears the competitor and proves it', async () =>
       trusted: 'verified',
       tampered: 'bad',
     });
+    const { rights } = story;
+    assert.deepEqual(rights.fleetDatabaseRight, { answer: 'no', decides: ['not-connected-product'] });
+    const secret = rights.raised.find((one) => one.asset === 'pump.onnx' && one.right === 'trade-secret');
+    assert.ok(secret !== undefined && ['likely', 'yes'].includes(secret.to) && secret.places.includes('EU'));
     assert.match(stderr, /demo’s clock, not evidence/);
     // A second run replaces the first; a folder of someone else's is left alone.
     await writeFile(path.join(folder, 'mine.txt'), 'x');
