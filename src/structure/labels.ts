@@ -146,7 +146,8 @@ function divide({ units, inner }: Part, length: number): boolean {
 export function sliceAxis(axis: Axis, start: number, end: number): Axis | null {
   const parts = partsOf(axis);
   // Nothing of it can move, and neither can a piece: no need to split.
-  if (parts.every(({ units }) => units.pinned !== null)) return freshAxis(Math.max(0, end - start), parts[0]?.units.pinned);
+  if (parts.every(({ units }) => units.pinned !== null))
+    return freshAxis(Math.max(0, end - start), parts[0]?.units.pinned);
   for (const cut of [start, end]) {
     let at = 0;
     for (const part of partsOf(axis)) {
