@@ -203,7 +203,9 @@ async function publicBase(place: Workplace): Promise<readonly Trap[]> {
       name: 'two fine-tunes of one base, --base',
       base: await save(place, 'base', base.model),
       verdict: 'inconclusive',
-      says: ({ shared }) => shared.length > 0 && shared.every(({ nature }) => nature === 'base'),
+      says: ({ shared }) =>
+        shared.some(({ nature }) => nature === 'base') &&
+        shared.every(({ nature }) => nature === 'base' || nature === 'constant'),
     },
     {
       ...pair,

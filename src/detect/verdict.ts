@@ -164,7 +164,7 @@ function weak({ power, tested, constants }: Facts): Decision {
 function constantsSentence(constants: readonly SharedConstant[]): string {
   if (constants.length === 0) return '';
   const named = constants.slice(0, 3).map(({ a, what }) => `${a} (${what})`);
-  return ` Both hold the same constants, which everybody who uses the method holds: ${named.join(', ')}${constants.length > 3 ? ', …' : ''}.`;
+  return ` Both hold the same constants, which come from the method or from preparing the same data in the same way: ${named.join(', ')}${constants.length > 3 ? ', …' : ''}.`;
 }
 
 const byNames = ({ plan }: Tested): string =>
