@@ -1,5 +1,6 @@
 /** Typed reading of a call's options. */
-import { usageError } from '../base/index.js';
+import path from 'node:path';
+import { isUrl, usageError } from '../base/index.js';
 import type { Call } from './command.js';
 
 export function textOption(call: Call, name: string): string | undefined {
@@ -38,3 +39,7 @@ export function numberOption(call: Call, name: string, bounds: NumberBounds = {}
   }
   return value;
 }
+
+/** A model as openModel takes it: a path from the working folder, an address, or `-` for standard input. */
+export const modelArgument = (call: Call, name: string): string =>
+  name === '-' || isUrl(name) ? name : path.resolve(call.cwd, name);

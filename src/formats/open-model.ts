@@ -1,7 +1,16 @@
 /** Opens any model file that is read, recognised by its content; says why not where it is not. */
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type ByteSource, fileSource, inputError, MunimentError, toMunimentError } from '../base/index.js';
+import {
+  type ByteSource,
+  fileSource,
+  httpSource,
+  inputError,
+  isUrl,
+  MunimentError,
+  spooledSource,
+  toMunimentError,
+} from '../base/index.js';
 import type { Model } from './model.js';
 import { openOnnx } from './onnx.js';
 import { type Beside, modelFiles } from './opened.js';
@@ -99,19 +108,30 @@ const BY_NAME: readonly (readonly [string, string, string])[] = [
 
 /**
  * Opens a model lazily: headers and graph are read, values are not.
- * @param where a path of a file or folder, or bytes
+ * @param where a path of a file or folder, an `https://` address (read by ranges), `-` for standard input, or bytes
  * @param beside where the bytes of shards and external data come from, when the model is given as bytes
  * @throws `MODEL_FORMAT_NOT_READ` (recognised, not read), `MODEL_FORMAT_UNKNOWN`, `MODEL_EMPTY`, `MODEL_FOLDER`, and each format's own
  */
 export async function openModel(where: string | ByteSource, beside?: Beside): Promise<Model> {
   try {
     if (typeof where !== 'string') return await openSource(where, beside ?? null);
+    if (where === '-') return await openSource(await spooledSource(process.stdin, 'standard input'), null);
+    if (isUrl(where)) return await openSource(await httpSource(where), besideUrl(where));
     const file = (await stat(where)).isDirectory() ? await modelFileIn(where) : where;
     return await openSource(await fileSource(file), path.dirname(file));
   } catch (error) {
     throw toMunimentError(error);
   }
 }
+
+/** Parts of a model behind an address lie below the same folder of the same server. */
+const besideUrl =
+  (address: string): Beside =>
+  (relative) => {
+    const url = new URL(address);
+    url.pathname = url.pathname.replace(/[^/]*$/, relative.split(path.sep).map(encodeURIComponent).join('/'));
+    return httpSource(url.href);
+  };
 
 async function openSource(source: ByteSource, folder: string | Beside | null): Promise<Model> {
   const files = modelFiles(source, folder);

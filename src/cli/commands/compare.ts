@@ -1,7 +1,6 @@
-import path from 'node:path';
 import { compareFiles, comparisonText, type Verdict } from '../../detect/index.js';
 import type { Call, Command } from '../command.js';
-import { textOption } from '../options.js';
+import { modelArgument, textOption } from '../options.js';
 import type { Style } from '../style.js';
 
 export const command: Command = {
@@ -14,6 +13,7 @@ related, no-evidence (the test had power, and says how much), inconclusive (and 
   examples: [
     'muniment compare mine.onnx theirs.onnx',
     'muniment compare mine.safetensors theirs.safetensors --graph mine.onnx',
+    'muniment compare mine.safetensors https://hub.example/theirs/model.safetensors',
     'muniment compare mine.onnx theirs.onnx --base public-base.safetensors --json',
   ],
   options: {
@@ -30,7 +30,7 @@ related, no-evidence (the test had power, and says how much), inconclusive (and 
   },
   positionals: { names: ['A', 'B'], min: 2, max: 2 },
   async run(call: Call) {
-    const file = (name: string): string => path.resolve(call.cwd, name);
+    const file = (name: string): string => modelArgument(call, name);
     const [a, b] = call.positionals.map(file) as [string, string];
     const base = textOption(call, 'base');
     const graph = textOption(call, 'graph');

@@ -4,7 +4,7 @@ import { usageError } from '../../base/index.js';
 import { type Graph, openModel } from '../../formats/index.js';
 import { architecturePicture, type Inspection, inspectModel } from '../../record/index.js';
 import type { Command } from '../command.js';
-import { flagOption, textOption } from '../options.js';
+import { flagOption, modelArgument, textOption } from '../options.js';
 import type { Style } from '../style.js';
 import { table } from '../table.js';
 
@@ -34,11 +34,11 @@ model, whatever the format, the names and the layout.`,
   },
   positionals: { names: ['FILE'], min: 1, max: 1 },
   async run(call) {
-    const file = path.resolve(call.cwd, call.positionals[0]!);
+    const file = modelArgument(call, call.positionals[0]!);
     const graphFile = textOption(call, 'graph');
     const model = await openModel(file);
     call.onExit(() => model.close());
-    const graph = graphFile === undefined ? undefined : await openModel(path.resolve(call.cwd, graphFile));
+    const graph = graphFile === undefined ? undefined : await openModel(modelArgument(call, graphFile));
     if (graph !== undefined) call.onExit(() => graph.close());
     const found = await inspectModel(model, {
       progress: call.progress('reading'),
