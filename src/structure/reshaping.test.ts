@@ -36,6 +36,34 @@ test('Reshape to [rows, −1], [0, −1], [rows, all], and for rows of unknown n
   }
 });
 
+test('Reshape to [−1, all]: rows of unknown number, steps of a sequence among the rows', async () => {
+  const net: Net = {
+    inputs: [value('x', 'rows', 3, 8, 8)],
+    outputs: [value('y', 'rows', 3)],
+    nodes: [node('Conv', 'x k1', 'h'), node('Reshape', 'h shape', 'f'), node('MatMul', 'f w', 'y')],
+    tensors: [floats('k1', 6, 3, 3, 3), longs('shape', -1, 216), floats('w', 216, 3)],
+  };
+  await assertGroups(net, { groups: ['6 any: k1.0 → w.1*36'] });
+  const sequence: Net = {
+    inputs: [value('x', 'batch', 'steps', 5)],
+    outputs: [value('y', 'all', 3)],
+    nodes: [
+      node('MatMul', 'x w1', 'h'),
+      node('Reshape', 'h shape', 'f'),
+      node('Relu', 'f', 'g'),
+      node('MatMul', 'g w2', 'y'),
+    ],
+    tensors: [floats('w1', 5, 6), longs('shape', -1, 6), floats('w2', 6, 3)],
+  };
+  await assertGroups(sequence, { groups: ['6 positive: w1.0 → w2.1'] });
+  // Half of the units of a row become a row of their own.
+  const halves: Net = {
+    ...sequence,
+    tensors: [floats('w1', 5, 6), longs('shape', -1, 3), floats('w2', 3, 3)],
+  };
+  assert.deepEqual((await canonicalNet(halves)).groups, []);
+});
+
 test('Reshape that splits units into heads is not followed', async () => {
   const net = dense(
     [node('Reshape', 'h heads', 's'), node('Relu', 's', 'r'), node('Reshape', 'r back', 'g')],

@@ -42,6 +42,18 @@ function mergeAxes(axes: Axes): Axis | null {
   return first.map((part) => ({ units: part.units, inner: part.inner * inner }));
 }
 
+/** Where the last axes begin that hold as much as these sizes: what lies before them is the −1, of whatever size. */
+function beginOf(axes: Axes, used: number, sizes: readonly (number | null)[]): number | null {
+  const wanted = sizes.reduce<number | null>((all, size) => (all === null || size === null ? null : all * size), 1);
+  let held = 1;
+  for (let begin = axes.length; wanted !== null && begin > used; begin--) {
+    const size = sizeOf(axes[begin - 1] ?? null);
+    if (size === null || held >= wanted) return held === wanted ? begin : null;
+    held *= size;
+  }
+  return held === wanted ? used : null;
+}
+
 export const reshape: Rule = (_node, [x, shape]) => {
   const want = shape?.ints;
   if (!x?.axes || !want || want.some((size) => size === null)) return null;
@@ -68,6 +80,10 @@ export const reshape: Rule = (_node, [x, shape]) => {
     ) {
       out.push(axis ?? null);
       used++;
+    } else if (wanted === -1 && beginOf(x.axes, used, rest) !== null) {
+      const begin = beginOf(x.axes, used, rest)!;
+      out.push(mergeAxes(x.axes.slice(used, begin)));
+      used = begin;
     } else if (rest.length === 0 && wanted !== null) {
       const left = x.axes.slice(used);
       if (left.some((axis) => axis === null)) return null;
