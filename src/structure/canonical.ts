@@ -94,14 +94,15 @@ async function factors(model: Model, { gamma, variance, epsilon }: BatchNormFold
 async function fromNames(model: Model, plainStack: boolean): Promise<CanonicalModel> {
   const tensors = new Map<string, CanonicalTensor>();
   for (const tensor of model.tensors.values()) {
-    const use = { tensor, role: roleFromName(tensor), perm: tensor.shape.map((_, k) => k), node: tensor.name };
+    const perm = tensor.outputsFirst ?? tensor.shape.map((_, k) => k);
+    const use = { tensor, role: roleFromName(tensor), perm, node: tensor.name };
     const quantisation = await quantisationOf(tensor, use.perm, scalesByName(model, tensor), (scale) => scale);
     tensors.set(tensor.name, await canonicalTensor(tensor, use, tensor.name, quantisation, null));
   }
   return {
     model,
     tensors,
-    groups: groupsFromNames([...model.tensors.values()], plainStack),
+    groups: groupsFromNames([...tensors.values()], plainStack),
     foldFactors: async () => null,
     leftOut: [],
     fromGraph: false,

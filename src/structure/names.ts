@@ -1,15 +1,25 @@
-/** Unit groups of plain stacks without a graph: torch's names and shapes. An assumption, and vouched so. */
-import type { Tensor } from '../formats/index.js';
+/** Unit groups of plain stacks without a graph: names of torch and Keras, canonical shapes. An assumption, and vouched so. */
 import type { Segment, UnitGroup } from './types.js';
 import type { Role } from './walk.js';
 
-const stem = (name: string) => name.replace(/\.?(weight|bias|running_mean|running_var)$/, '');
+/** A tensor as far as names and shapes tell: canonical, outputs first. */
+export interface NamedShape {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
 
-export function roleFromName({ name, shape }: Tensor): Role {
-  if (/weight_hh/.test(name)) return 'recurrent';
+const stem = (name: string) =>
+  name.replace(
+    /[./]?((depthwise_)?kernel|weight|bias|running_mean|running_var|gamma|beta|moving_mean|moving_variance)(:0)?$/,
+    '',
+  );
+
+export function roleFromName({ name, shape }: NamedShape): Role {
+  if (/weight_hh|recurrent_kernel/.test(name)) return 'recurrent';
   if (shape.length >= 2) return /weight|kernel/.test(name) ? 'weight' : 'other';
-  if (/bias$/.test(name)) return 'bias';
-  return shape.length === 1 && /(weight|running_mean|running_var)$/.test(name) ? 'norm' : 'other';
+  if (/(bias|beta)(:0)?$/.test(name)) return 'bias';
+  const norm = /(weight|gamma|running_mean|running_var|moving_mean|moving_variance)(:0)?$/.test(name);
+  return shape.length === 1 && norm ? 'norm' : 'other';
 }
 
 const plain = (tensor: string, axis: number, repeat = 1): Segment => ({
@@ -25,7 +35,7 @@ const plain = (tensor: string, axis: number, repeat = 1): Segment => ({
  * Each weight of two or more axes is a layer, in natural order of names; its outputs feed the next one, flattened where
  * the widths say so. Groups of equal width are one unless the owner vouches, since a residual may tie them.
  */
-export function groupsFromNames(tensors: readonly Tensor[], plainStack: boolean): readonly UnitGroup[] {
+export function groupsFromNames(tensors: readonly NamedShape[], plainStack: boolean): readonly UnitGroup[] {
   const ordered = [...tensors].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
   const layers = ordered.filter((tensor) => roleFromName(tensor) === 'weight');
   const groups: UnitGroup[] = [];

@@ -64,6 +64,27 @@ test('Reshape to [−1, all]: rows of unknown number, steps of a sequence among 
   assert.deepEqual((await canonicalNet(halves)).groups, []);
 });
 
+test('Reshape to [as many rows as there were, all], computed from the shape', async () => {
+  const net = (last: number): Net => ({
+    inputs: [value('x', 'rows', 3, 8, 8)],
+    outputs: [value('y', 'rows', 3)],
+    nodes: [
+      node('Conv', 'x k1', 'h'),
+      node('Shape', 'h', 'sizes'),
+      node('Cast', 'sizes', 'small', { to: { int: 6 } }),
+      node('Slice', 'small zero one', 'rows'),
+      node('Cast', 'rows', 'long', { to: { int: 7 } }),
+      node('Concat', 'long last', 'shape', { axis: { int: 0 } }),
+      node('Reshape', 'h shape', 'f'),
+      node('MatMul', 'f w', 'y'),
+    ],
+    tensors: [floats('k1', 6, 3, 3, 3), longs('zero', 0), longs('one', 1), longs('last', last), floats('w', 216, 3)],
+  });
+  await assertGroups(net(216), { groups: ['6 any: k1.0 → w.1*36'] });
+  // Two unknown sizes: nothing is proven.
+  assert.deepEqual((await canonicalNet(net(-1))).groups, []);
+});
+
 test('Reshape that splits units into heads is not followed', async () => {
   const net = dense(
     [node('Reshape', 'h heads', 's'), node('Relu', 's', 'r'), node('Reshape', 'r back', 'g')],

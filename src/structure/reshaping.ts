@@ -55,8 +55,10 @@ function beginOf(axes: Axes, used: number, sizes: readonly (number | null)[]): n
 }
 
 export const reshape: Rule = (_node, [x, shape]) => {
-  const want = shape?.ints;
-  if (!x?.axes || !want || want.some((size) => size === null)) return null;
+  if (!x?.axes || !shape?.ints) return null;
+  // One size that is not known follows from the others, as −1 does.
+  const want = shape.ints.map((size) => size ?? -1);
+  if (want.filter((size) => size === -1).length > 1) return null;
   const target = want.map((size, at) => (size === 0 ? sizeOf(x.axes![at] ?? null) : size));
   const out: (Axis | null)[] = [];
   let used = 0;
