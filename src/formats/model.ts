@@ -34,6 +34,11 @@ export interface Tensor {
   /** Product of the shape. */
   readonly elements: number;
   /**
+   * Where the format lays weights out otherwise than outputs first (linear out × in, convolution OIHW): the stored axis
+   * of each canonical axis, such as [1, 0] for in × out and [3, 2, 0, 1] for HWIO. Absent: as stored.
+   */
+  readonly outputsFirst?: readonly number[];
+  /**
    * Elements [start, end) in row-major order as float64 (exact for every float type and for integers below 2^53).
    * Raw stored values: no dequantisation.
    * @throws `TENSOR_RANGE`; the format's `…_TRUNCATED` where the bytes are missing
