@@ -2,7 +2,7 @@ import { access, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { usageError } from '../../base/index.js';
 import type { Command } from '../command.js';
-import { journey } from '../demo/journey.js';
+import { journey, PASSPHRASE } from '../demo/journey.js';
 import { textOption } from '../options.js';
 
 /** Marks a folder as one that a demo may clear. */
@@ -40,6 +40,7 @@ computed now and left in the folder. The people are invented; the times are the 
       '',
       `${right ? 'As it should be' : 'NOT as it should be'}: suspect.onnx depends on the copy for ${result.thief.recipient ?? 'nobody'} (log10 p ${result.thief.log10p?.toFixed(1) ?? '–'}); competitor.onnx: ${result.competitor.verdict}.`,
       `${result.seconds.toFixed(1)} s. Everything is in ${folder}; open bundle/report.html. Demo clock, not evidence.`,
+      `To go on in that room: cd there, export MUNIMENT_PASSPHRASE="${PASSPHRASE}", and muniment rights, log, or what you like.`,
     ].join('\n');
     return { json: result, text, exitCode: right ? 0 : 70 };
   },

@@ -60,7 +60,7 @@ interface Told {
 const MAKER = 'Example Works';
 /** Both invented. */
 const CUSTOMERS = ['Northmill', 'Harbour Works'] as const;
-const PASSPHRASE = 'the demo’s passphrase is no secret';
+export const PASSPHRASE = 'the demo’s passphrase is no secret';
 const FLEET_SEED = 1_904_771;
 /** A year later: readings for the comparison of answers. */
 const UNSEEN_SEED = FLEET_SEED + 2;
@@ -85,7 +85,7 @@ export async function journey(folder: string, clock: Clock, tell: Narrator): Pro
 
   tell.step(
     'The maker trains a failure classifier, and its cost goes on record',
-    'muniment train fleet.csv --target failure --hidden 64,64 --out pump.onnx --from facts.yaml',
+    'muniment train fleet.csv --target failure --hidden 64,64 --out pump.onnx --effort creation=200h,18000EUR --effort …',
   );
   const trained = await trainClassifier(fleet.file, tell.progress('training'));
   const quality = Object.fromEntries(measuresOf(trained.record.quality).map(({ metric, value }) => [metric, value]));
