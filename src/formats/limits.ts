@@ -27,3 +27,13 @@ export const MAX_TEXT = 32_000_000;
 export const MAX_READ_ELEMENTS = 2 ** 25;
 /** Files of one model: shards and external data. */
 export const MAX_FILES = 20_000;
+
+/** The largest mixture-of-experts checkpoints have some 70,000 storages, each one entry of some 120 bytes. */
+export const MAX_ZIP_ENTRIES = 200_000;
+export const MAX_ZIP_DIRECTORY = 64_000_000;
+/** Real weights deflate by 1.1 to 4, pruned ones by up to 50; deflate itself ends at 1032. */
+export const MAX_DEFLATE_RATIO = 200;
+/** Whatever its ratio, this much costs neither memory nor time (masks and zeros deflate by 1000). */
+export const MAX_INFLATED_UNQUESTIONED = 64 * 1024 * 1024;
+/** Inflated contents kept while in use, so that rows can be read in any order. */
+export const MAX_INFLATED_KEPT = 64 * 1024 * 1024;
