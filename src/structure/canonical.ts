@@ -2,6 +2,7 @@
 import { inputError } from '../base/index.js';
 import type { Graph, Model, Tensor } from '../formats/index.js';
 import { type CanonicalTensor, canonicalTensor } from './canonical-tensor.js';
+import { axesOfFamily, groupsOfFamily } from './families.js';
 import { groupsOf, pinsOf } from './groups.js';
 import { groupsFromNames, roleFromName } from './names.js';
 import { quantisationOf, scalesByName } from './quantisation.js';
@@ -93,8 +94,9 @@ async function factors(model: Model, { gamma, variance, epsilon }: BatchNormFold
 
 async function fromNames(model: Model, plainStack: boolean): Promise<CanonicalModel> {
   const tensors = new Map<string, CanonicalTensor>();
+  const axesOf = axesOfFamily(new Set(model.tensors.keys()));
   for (const tensor of model.tensors.values()) {
-    const perm = tensor.outputsFirst ?? tensor.shape.map((_, k) => k);
+    const perm = tensor.outputsFirst ?? axesOf(tensor.name) ?? tensor.shape.map((_, k) => k);
     const use = { tensor, role: roleFromName(tensor), perm, node: tensor.name };
     const quantisation = await quantisationOf(tensor, use.perm, scalesByName(model, tensor), (scale) => scale);
     tensors.set(tensor.name, await canonicalTensor(tensor, use, tensor.name, quantisation, null));
@@ -102,7 +104,7 @@ async function fromNames(model: Model, plainStack: boolean): Promise<CanonicalMo
   return {
     model,
     tensors,
-    groups: groupsFromNames([...tensors.values()], plainStack),
+    groups: groupsOfFamily([...tensors.values()]) ?? groupsFromNames([...tensors.values()], plainStack),
     foldFactors: async () => null,
     leftOut: [],
     fromGraph: false,
