@@ -39,6 +39,14 @@ test('an axis bound to repeated units carries them; what is bound later follows'
   assert.equal(axisSize(columns), 12);
 });
 
+test('what is known of an axis when it is bound or cut goes to what it is made of', () => {
+  const [units, columns] = [freshAxis(3), freshAxis(12, 'pinned before')];
+  limitScaling(columns, 'none');
+  unify(columns, repeated(units, 4));
+  assert.deepEqual(reasons(units), ['pinned before']);
+  assert.equal(classes(units)[0]!.scaling, 'none');
+});
+
 test('sizes that differ, units that overlap, an axis inside itself: pinned, not invented', () => {
   const [a, b] = [freshAxis(4), freshAxis(5)];
   unify(a, b);

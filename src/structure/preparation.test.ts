@@ -98,6 +98,14 @@ test('a matrix product written as a stretched product and a sum is learned; so i
     tensors: [floats('w', 1, 6, 5), floats('w2', 6, 3), longs('one', 1), longs('two', 2)],
   };
   assert.equal((await natures(written)).w, 'learned');
+  // The same without the sum: six copies of the input, each weighed by its own row.
+  const copied: Net = {
+    ...written,
+    outputs: [value('y', 4, 6, 3)],
+    nodes: [node('Unsqueeze', 'x one', 'u'), node('Mul', 'u w', 'm'), node('MatMul', 'm w3', 'y')],
+    tensors: [floats('w', 1, 6, 5), floats('w3', 5, 3), longs('one', 1)],
+  };
+  assert.equal((await natures(copied)).w, 'learned');
   const weighed: Net = {
     inputs: [value('x', 4, 5)],
     outputs: [value('y', 4, 1)],
