@@ -81,7 +81,7 @@ function rightLines(cells: readonly CellView[], name: string, call: Call): reado
     const label = (index === 0 ? name : '').padEnd(15);
     const word = paint(call.style, cell.answer)(answerWord(cell));
     const reach = rank(cell.attainable) > rank(cell.range[0]) ? `, up to ${cell.attainable}` : '';
-    const ends = cell.ends === null ? '' : `, until ${cell.ends.earliest}`;
+    const ends = cell.ends === null || cell.range[1] === 'no' ? '' : `, until ${cell.ends.earliest}`;
     return `  ${label} ${word}${reach}${ends}: ${places}  ${call.style.dim(`(${because(cell)})`)}`;
   });
 }
@@ -92,6 +92,10 @@ const rank = (verdict: string): number => ['no', 'unlikely', 'arguable', 'likely
 function because(cell: CellView): string {
   const reason = cell.reasons.find((one) => cell.decides.includes(one.id));
   if (reason === undefined) return '';
+  // Said of several places at once, so not in the words of one of them.
+  if (reason.id === 'not-recognised') return 'the law there knows no such right';
+  if (reason.id === 'not-modelled') return 'the rules base does not say';
+  if (reason.id === 'asset' && reason.state === 'open') return 'the rules base does not place this kind of asset';
   const text = reason.state === 'open' ? `open: ${reason.text}` : reason.why[0]!;
   return `${text[0]!.toLowerCase()}${text.slice(1)}`;
 }

@@ -18,7 +18,11 @@ export const rowName = (row: RowView): string => {
 };
 
 export const answerWord = (cell: CellView): string =>
-  cell.answer === 'unknown' ? `unknown (${cell.range[0]} to ${cell.range[1]})` : cell.answer;
+  cell.answer !== 'unknown'
+    ? cell.answer
+    : cell.range[0] === 'no' && cell.range[1] === 'yes'
+      ? 'unknown'
+      : `unknown (${cell.range[0]} to ${cell.range[1]})`;
 
 export const dagger = (cell: CellView): string => (cell.unverified.length > 0 ? '†' : '');
 
