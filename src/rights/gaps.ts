@@ -28,7 +28,8 @@ export function gapsOf(matrix: Matrix): readonly Gap[] {
       for (const reason of cell.reasons) {
         if (reason.toRaise === null || reason.owner !== 'act' || reason.state === 'met') continue;
         if (!cell.decides.includes(reason.id)) continue;
-        const key = `${index} ${reason.toRaise}`;
+        // The same requirement in the words of another law is the same thing to do.
+        const key = `${index} ${reason.id}`;
         const gap = gaps.get(key) ?? {
           todo: reason.toRaise,
           requirement: reason.id,
