@@ -108,7 +108,7 @@ function inspectionText(file: string, found: Inspection, style: Style): string {
       .slice(0, MAX_LAYERS)
       .map(
         (group) =>
-          `  ${group.id.padEnd(4)} ${String(group.size).padStart(6)} units, vouched for by ${group.vouched === 'owner' ? 'you' : `the ${group.vouched}`}  ${group.label}`,
+          `  ${group.id.padEnd(4)} ${String(group.size).padStart(6)} units, vouched for by ${group.vouched === 'owner' ? 'you' : `the ${group.vouched}`}  ${cut(group.label)}`,
       ),
     ...(found.leftOut.length === 0
       ? []
@@ -120,3 +120,6 @@ function inspectionText(file: string, found: Inspection, style: Style): string {
 }
 
 const count = (n: number): string => n.toLocaleString('en-US');
+
+/** A group that several layers share has all their names; `--json` has them whole. */
+const cut = (label: string): string => (label.length > 72 ? `${label.slice(0, 71)}…` : label);
