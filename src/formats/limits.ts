@@ -37,3 +37,27 @@ export const MAX_DEFLATE_RATIO = 200;
 export const MAX_INFLATED_UNQUESTIONED = 64 * 1024 * 1024;
 /** Inflated contents kept while in use, so that rows can be read in any order. */
 export const MAX_INFLATED_KEPT = 64 * 1024 * 1024;
+/** A pickle holds names and shapes only: of 100,000 tensors some 20 MB. */
+export const MAX_PICKLE_BYTES = 64_000_000;
+/** A tensor takes some 40 opcodes and a dozen objects; each object some 100 bytes. */
+export const MAX_PICKLE_OPCODES = 8_000_000;
+export const MAX_PICKLE_OBJECTS = 2_000_000;
+export const MAX_PICKLE_MEMO = 2_000_000;
+/** Arrays pickled as bytes; weights lie outside the pickle. */
+export const MAX_PICKLE_STRING = 32_000_000;
+/** Integers in bytes: the largest real one, the magic number, has 10. */
+export const MAX_PICKLE_INTEGER = 16;
+/** A tensor made by repeating few stored values (`expand`): masks and position tables stay below this. */
+export const MAX_EXPANDED = 2 ** 24;
+/** Dictionaries, lists and modules in one another: real checkpoints nest below 20. */
+export const MAX_TORCH_DEPTH = 100;
+/** Values met while names are given: shared parts count as often as they are named, or a small file would name billions. */
+export const MAX_TORCH_VISITS = 2_000_000;
+/** Characters of all dotted names, of values beside tensors too. */
+export const MAX_TORCH_NAMES = 256_000_000;
+/** Numbers and short texts kept from beside the weights. */
+export const MAX_PICKLE_METADATA = 1000;
+/** Real `.npy` headers have some 100 bytes; NumPy itself refuses above 10,000. */
+export const MAX_NUMPY_HEADER = 64 * 1024;
+/** A NumPy header nests a shape in a dictionary; structured types, which are not read, nest a few more. */
+export const MAX_LITERAL_DEPTH = 8;

@@ -87,7 +87,7 @@ export interface Graph {
 }
 
 export interface Model {
-  readonly format: 'onnx' | 'safetensors';
+  readonly format: 'onnx' | 'safetensors' | 'pytorch' | 'torchscript' | 'numpy';
   /** Every stored tensor, those of subgraphs and Constant nodes included, in file order. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Null where the format carries no graph. */

@@ -12,9 +12,12 @@ import {
   toMunimentError,
 } from '../base/index.js';
 import type { Model } from './model.js';
+import { looksLikeNumpy, openNumpy, openNumpyArchive } from './numpy.js';
 import { openOnnx } from './onnx.js';
 import { type Beside, modelFiles } from './opened.js';
 import { looksLikeSafetensors, openSafetensors, openSharded } from './safetensors.js';
+import { looksLikeLegacyTorch, openLegacyTorch, openTorchArchive } from './torch.js';
+import { openZip } from './zip.js';
 
 interface Foreign {
   readonly name: string;
@@ -46,24 +49,9 @@ const FOREIGN: readonly Foreign[] = [
     todo: 'export to ONNX: python -m tf2onnx.convert --tflite MODEL.tflite --output MODEL.onnx',
   },
   {
-    name: 'NumPy array (.npy)',
-    matches: (h) => starts(h, 0x93, 0x4e, 0x55, 0x4d),
-    todo: 'save the arrays with safetensors.numpy.save_file',
-  },
-  {
     name: 'ONNX Runtime’s own format (.ort)',
     matches: (h) => ascii(h, 4, 'ORTM'),
     todo: 'use the .onnx file that it was made from',
-  },
-  {
-    name: 'PyTorch (.pt, .pth)',
-    matches: (h) => starts(h, 0x50, 0x4b) && (contains(h, 'data.pkl') || contains(h, 'byteorder')),
-    todo: 'load it where you trust it, and save the weights: safetensors.torch.save_file(model.state_dict(), "MODEL.safetensors"), or torch.onnx.export(model, example, "MODEL.onnx")',
-  },
-  {
-    name: 'NumPy arrays (.npz)',
-    matches: (h) => starts(h, 0x50, 0x4b) && contains(h, '.npy'),
-    todo: 'save the arrays with safetensors.numpy.save_file(dict(numpy.load("MODEL.npz")), "MODEL.safetensors")',
   },
   {
     name: 'Keras (.keras)',
@@ -71,12 +59,12 @@ const FOREIGN: readonly Foreign[] = [
     todo: 'export to ONNX: model.export("MODEL.onnx", format="onnx")',
   },
   {
-    name: 'a zip archive: PyTorch (.pt, .pth), Keras (.keras) or NumPy (.npz)',
+    name: 'a zip archive that is neither PyTorch (.pt, .pth) nor NumPy (.npz)',
     matches: (h) => starts(h, 0x50, 0x4b),
     todo: 'export to ONNX (torch.onnx.export, tf2onnx) or save the weights as safetensors (safetensors.torch.save_file)',
   },
   {
-    name: 'a Python pickle: old PyTorch (.pt, .pth, .bin) or scikit-learn',
+    name: 'a Python pickle that torch.save did not write (scikit-learn)',
     matches: (h) => h[0] === 0x80 && h[1] !== undefined && h[1] >= 2 && h[1] <= 5,
     todo: 'load it where you trust it, and export to ONNX (torch.onnx.export, skl2onnx) or safetensors',
   },
@@ -153,17 +141,28 @@ async function recognise(files: ReturnType<typeof modelFiles>): Promise<Model> {
     refuseForeign(head, main.name);
     return openSafetensors(main, files);
   }
+  const own = await openMarked(head, files);
+  if (own !== null) return own;
   refuseForeign(head, main.name);
   const model = await openAsOnnx(files);
   if (model !== null) return model;
   const named = BY_NAME.find(([ending]) => main.name.toLowerCase().endsWith(ending));
   if (named !== undefined) refuse(named[1], named[2], main.name);
   throw inputError('MODEL_FORMAT_UNKNOWN', 'this is no model file that is known here', {
-    expected: 'ONNX or safetensors',
+    expected: 'ONNX, safetensors, PyTorch or NumPy',
     got: `bytes ${[...head.subarray(0, 8)].map((b) => b.toString(16).padStart(2, '0')).join(' ')} …`,
     where: main.name,
     todo: 'export the model to ONNX or safetensors',
   });
+}
+
+/** Formats with a mark of their own. */
+async function openMarked(head: Uint8Array, files: ReturnType<typeof modelFiles>): Promise<Model | null> {
+  if (looksLikeLegacyTorch(head)) return openLegacyTorch(files.main, files);
+  if (looksLikeNumpy(head)) return openNumpy(files.main, files);
+  if (!ascii(head, 0, 'PK\x03\x04')) return null;
+  const archive = await openZip(files.main);
+  return (await openTorchArchive(archive, files)) ?? (await openNumpyArchive(archive, files));
 }
 
 /** ONNX has no magic number: bytes that do not even parse as protobuf are unknown, unless the name claims otherwise. */
@@ -197,7 +196,7 @@ function refuseForeign(head: Uint8Array, name: string): void {
 
 function refuse(format: string, todo: string, where: string): never {
   throw inputError('MODEL_FORMAT_NOT_READ', `this is ${format}, a format that is not read yet`, {
-    expected: 'ONNX or safetensors',
+    expected: 'ONNX, safetensors, PyTorch or NumPy',
     got: format,
     where,
     todo,
@@ -207,7 +206,16 @@ function refuse(format: string, todo: string, where: string): never {
 /** The one model in a folder, as the hubs lay them out. */
 async function modelFileIn(folder: string): Promise<string> {
   const names = (await readdir(folder)).sort();
-  const choices = [/\.safetensors\.index\.json$/, /^model\.safetensors$/, /^model\.onnx$/, /\.safetensors$/, /\.onnx$/];
+  const choices = [
+    /\.safetensors\.index\.json$/,
+    /^model\.safetensors$/,
+    /^model\.onnx$/,
+    /\.safetensors$/,
+    /\.onnx$/,
+    /^pytorch_model\.bin$/,
+    /\.pth?$/,
+    /\.npz$/,
+  ];
   for (const pattern of choices) {
     const found = names.filter((name) => pattern.test(name));
     if (found.length === 1) return path.join(folder, found[0]!);
@@ -220,7 +228,7 @@ async function modelFileIn(folder: string): Promise<string> {
     }
   }
   throw inputError('MODEL_FOLDER', 'the folder holds no model', {
-    expected: 'an .onnx file, a .safetensors file, or shards with their .index.json',
+    expected: 'an .onnx, .safetensors, .pt or .npz file, or shards with their .index.json',
     got: names.slice(0, 10).join(', ') || 'an empty folder',
     where: folder,
   });

@@ -86,9 +86,22 @@ interface Directory {
   readonly count: number;
 }
 
-/** The end record lies last, before a comment of at most 64 KiB whose length it gives. */
+/** The end record lies last, before a comment of at most 64 KiB whose length it gives; most archives have none. */
 async function findDirectory(source: ByteSource): Promise<Directory> {
-  const span = Math.min(source.byteLength, END_BYTES + 0xffff + LOCATOR64_BYTES);
+  const near = await directoryWithin(source, 0xff);
+  return (
+    near ??
+    (await directoryWithin(source, 0xffff)) ??
+    refuse('TRUNCATED', 'the archive has no end record', {
+      where: source.name,
+      todo: 'the file is cut short; fetch it again',
+    })
+  );
+}
+
+/** @returns null where no end record has a comment of at most this length */
+async function directoryWithin(source: ByteSource, comment: number): Promise<Directory | null> {
+  const span = Math.min(source.byteLength, END_BYTES + comment + LOCATOR64_BYTES);
   const base = source.byteLength - span;
   const tail = await source.slice(base, source.byteLength);
   for (let at = tail.length - END_BYTES; at >= 0; at--) {
@@ -110,10 +123,7 @@ async function findDirectory(source: ByteSource): Promise<Directory> {
     }
     return directory;
   }
-  return refuse('TRUNCATED', 'the archive has no end record', {
-    where: source.name,
-    todo: 'the file is cut short; fetch it again',
-  });
+  return null;
 }
 
 async function readEnd64(source: ByteSource, locator: Uint8Array, locatorAt: number, end: Directory) {

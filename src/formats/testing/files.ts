@@ -16,7 +16,7 @@ interface ExpectedTensor {
   readonly shape: readonly number[];
   readonly values: readonly (number | string)[];
 }
-interface Expected {
+export interface Expected {
   readonly [file: string]: { readonly [tensor: string]: ExpectedTensor };
 }
 const json = JSON.parse(readFileSync(vector('expected.json'), 'utf8')) as Expected & {
@@ -26,9 +26,12 @@ export const roundingCases = json['float16 rounding'];
 
 const numberOf = (value: number | string): number =>
   typeof value === 'number' ? value : value === 'nan' ? Number.NaN : Number(value.replace('inf', 'Infinity'));
-export const expectedIn = (file: string): ReadonlyMap<string, ExpectedTensor & { readonly numbers: Float64Array }> =>
+export const expectedIn = (
+  file: string,
+  within: Expected = json,
+): ReadonlyMap<string, ExpectedTensor & { readonly numbers: Float64Array }> =>
   new Map(
-    Object.entries(json[file] ?? {}).map(([name, tensor]) => [
+    Object.entries(within[file] ?? {}).map(([name, tensor]) => [
       name,
       { ...tensor, numbers: Float64Array.from(tensor.values, numberOf) },
     ]),
