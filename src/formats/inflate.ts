@@ -1,12 +1,11 @@
 /**
- * A deflated stretch (RFC 1951) as a `ByteSource`: inflated forwards as far as it is asked for, never beyond its declared
+ * Deflated bytes (RFC 1951) as a `ByteSource`: inflated forwards as far as it is asked for, never beyond its declared
  * size. Small contents are kept while in use; of large ones only what is being read, and going back starts again.
  */
 import { pipeline, Readable } from 'node:stream';
 import { crc32, createInflateRaw } from 'node:zlib';
 import { type ByteSource, checkRange, inputError } from '../base/index.js';
 import { MAX_INFLATED_KEPT } from './limits.js';
-import type { Stretch } from './stored-tensor.js';
 
 /** What the entries of one archive share: one holder at a time keeps inflated bytes, and reads wait for each other. */
 export interface InflateSlot {
@@ -17,7 +16,6 @@ export interface InflateSlot {
 export const inflateSlot = (): InflateSlot => ({ holder: null, last: Promise.resolve() });
 
 interface Inflated {
-  readonly name: string;
   readonly size: number;
   readonly crc32: number;
 }
@@ -25,18 +23,18 @@ interface Inflated {
 /** Packed bytes fetched at a time. */
 const CHUNK = 64 * 1024;
 
-async function* packedBytes({ source, offset, length }: Stretch): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < length; at += CHUNK) {
-    yield source.slice(offset + at, offset + Math.min(length, at + CHUNK));
+async function* chunksOf(packed: ByteSource): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < packed.byteLength; at += CHUNK) {
+    yield packed.slice(at, Math.min(packed.byteLength, at + CHUNK));
   }
 }
 
 /** Yields the content; throws `ZIP_INFLATE`, `ZIP_SIZE`, `ZIP_CRC`. */
-async function* inflated(packed: Stretch, { name, size, crc32: expected }: Inflated): AsyncGenerator<Uint8Array> {
-  const where = `${packed.source.name} byte ${packed.offset}, entry ${name}`;
+async function* inflated(packed: ByteSource, { size, crc32: expected }: Inflated): AsyncGenerator<Uint8Array> {
+  const where = packed.name;
   const inflater = createInflateRaw({ chunkSize: CHUNK });
   // An error of either side ends the loop below by way of the inflater.
-  pipeline(Readable.from(packedBytes(packed)), inflater, () => {});
+  pipeline(Readable.from(chunksOf(packed)), inflater, () => {});
   let seen = 0;
   let sum = 0;
   const facts = { expected: `${size} bytes`, where, todo: 'the archive is damaged or lies about its sizes' };
@@ -67,7 +65,7 @@ async function* inflated(packed: Stretch, { name, size, crc32: expected }: Infla
   }
 }
 
-export function inflatedSource(packed: Stretch, entry: Inflated, slot: InflateSlot): ByteSource {
+export function inflatedSource(packed: ByteSource, entry: Inflated, slot: InflateSlot): ByteSource {
   let stream: AsyncGenerator<Uint8Array> | null = null;
   let kept: { readonly at: number; readonly bytes: Uint8Array }[] = [];
   let reached = 0;
@@ -108,7 +106,7 @@ export function inflatedSource(packed: Stretch, entry: Inflated, slot: InflateSl
   };
   const source: ByteSource = {
     byteLength: entry.size,
-    name: `${packed.source.name}, entry ${entry.name}`,
+    name: packed.name,
     slice(start, end) {
       checkRange(source, start, end);
       const next = slot.last.then(() => take(start, end));

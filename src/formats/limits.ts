@@ -39,10 +39,10 @@ export const MAX_INFLATED_UNQUESTIONED = 64 * 1024 * 1024;
 export const MAX_INFLATED_KEPT = 64 * 1024 * 1024;
 /** A pickle holds names and shapes only: of 100,000 tensors some 20 MB. */
 export const MAX_PICKLE_BYTES = 64_000_000;
-/** A tensor takes some 40 opcodes and a dozen objects; each object some 100 bytes. */
-export const MAX_PICKLE_OPCODES = 8_000_000;
-export const MAX_PICKLE_OBJECTS = 2_000_000;
-export const MAX_PICKLE_MEMO = 2_000_000;
+/** A tensor takes some 40 opcodes, ten objects and eight remembered values; an object some 100 bytes. */
+export const MAX_PICKLE_OPCODES = 6_000_000;
+export const MAX_PICKLE_OBJECTS = 1_250_000;
+export const MAX_PICKLE_MEMO = 1_250_000;
 /** Arrays pickled as bytes; weights lie outside the pickle. */
 export const MAX_PICKLE_STRING = 32_000_000;
 /** Integers in bytes: the largest real one, the magic number, has 10. */
@@ -61,3 +61,15 @@ export const MAX_PICKLE_METADATA = 1000;
 export const MAX_NUMPY_HEADER = 64 * 1024;
 /** A NumPy header nests a shape in a dictionary; structured types, which are not read, nest a few more. */
 export const MAX_LITERAL_DEPTH = 8;
+
+/** Real GGUF files have some 50 keys. */
+export const MAX_GGUF_KEYS = 65_536;
+/** Keys and tensor names: the format allows 65,535 and 64 bytes; programs that write longer tensor names use 128. */
+export const MAX_GGUF_KEY = 65_535;
+export const MAX_GGUF_NAME = 1024;
+/** Texts in all lists together: the largest vocabularies have some 260,000 tokens and twice as many merges. */
+export const MAX_GGUF_STRINGS = 4_000_000;
+/** Longer lists are vocabularies and scores; they are counted, not kept. */
+export const MAX_GGUF_LISTED = 64;
+/** ggml's tensors have at most four axes. */
+export const MAX_GGUF_RANK = 4;

@@ -53,7 +53,7 @@ const refuse = (code: string, message: string, facts: ErrorFacts): never => {
  * read), `NUMPY_DTYPE`, `NUMPY_SHAPE`, `NUMPY_SIZE`, `NUMPY_TRUNCATED`
  */
 async function arrayIn(stretch: Stretch, name: string, writable: boolean): Promise<StoredTensor> {
-  const where = `${stretch.source.name} byte ${stretch.offset}, array ${name}`;
+  const where = stretch.source.name;
   const { dtype, bigEndian, fortran, shape, length, width } = await readHeader(stretch, where);
   const elements = elementsOf(shape, 'NUMPY', where);
   if (length + elements * width !== stretch.length) {
@@ -140,9 +140,11 @@ function typeOf(descr: unknown, where: string): Pick<ArrayHeader, 'dtype' | 'big
   return { dtype, bigEndian: order === '>', width: storedBytes(dtype as DType, 1) };
 }
 
+const whole = (source: ByteSource): Stretch => ({ source, offset: 0, length: source.byteLength });
+
 /** One array, named `arr_0` as `numpy.savez` names one without a name. */
 export async function openNumpy(source: ByteSource, files: ModelFiles): Promise<Model> {
-  const tensor = await arrayIn({ source, offset: 0, length: source.byteLength }, 'arr_0', true);
+  const tensor = await arrayIn(whole(source), 'arr_0', true);
   return modelOf(files, { format: 'numpy', tensors: [tensor], graph: null, opset: null, metadata: new Map() });
 }
 
@@ -151,6 +153,7 @@ export async function openNumpyArchive(archive: ZipArchive, files: ModelFiles): 
   const names = [...archive.entries.keys()];
   if (names.length === 0 || !names.every((name) => name.endsWith('.npy'))) return null;
   const tensors: StoredTensor[] = [];
-  for (const name of names) tensors.push(await arrayIn(await archive.open(name), name.slice(0, -'.npy'.length), false));
+  for (const name of names)
+    tensors.push(await arrayIn(whole(archive.open(name)), name.slice(0, -'.npy'.length), false));
   return modelOf(files, { format: 'numpy', tensors, graph: null, opset: null, metadata: new Map() });
 }

@@ -1,6 +1,6 @@
 /** The stack machine behind a pickle, with bounds on everything that it holds. It builds records and calls nothing. */
 import { type Cursor, fromUtf8, inputError } from '../base/index.js';
-import { MAX_PICKLE_MEMO, MAX_PICKLE_OBJECTS, MAX_PICKLE_STRING } from './limits.js';
+import { MAX_PICKLE_MEMO, MAX_PICKLE_OBJECTS, MAX_PICKLE_OPCODES, MAX_PICKLE_STRING } from './limits.js';
 import {
   describe,
   isDict,
@@ -20,7 +20,8 @@ export type AllowedGlobals = (name: string) => boolean;
 const MAX_NAME = 1000;
 
 export class PickleMachine {
-  readonly cursor: Cursor;
+  /** Over the bytes at hand; replaced when more have come. */
+  cursor: Cursor;
   readonly #file: string;
   readonly #allowed: AllowedGlobals;
   #stack: PickleValue[] = [];
@@ -28,6 +29,7 @@ export class PickleMachine {
   readonly #memo = new Map<number, PickleValue>();
   #objects = 0;
   #encoded = 0;
+  #opcodes = 0;
   /** Where the opcode lies that is being carried out. */
   at = 0;
 
@@ -35,6 +37,15 @@ export class PickleMachine {
     this.cursor = cursor;
     this.#file = file;
     this.#allowed = allowed;
+  }
+
+  /** The next opcode. */
+  opcode(): number {
+    this.at = this.cursor.offset;
+    if (++this.#opcodes > MAX_PICKLE_OPCODES) {
+      this.fail('TOO_LARGE', `the pickle has more than ${MAX_PICKLE_OPCODES} opcodes`);
+    }
+    return this.cursor.u8();
   }
 
   fail(code: string, message: string, facts: { expected?: string; got?: string; todo?: string } = {}): never {

@@ -3,12 +3,12 @@
  * function that is named must be on the caller's list, whether or not it would be called.
  * Source: CPython Lib/pickletools.py (opcodes and their arguments).
  */
-import { type ByteSource, Cursor, fromUtf8, MunimentError } from '../base/index.js';
-import { MAX_PICKLE_BYTES, MAX_PICKLE_INTEGER, MAX_PICKLE_OPCODES } from './limits.js';
+import { type ByteSource, Cursor, fromUtf8, inputError, MunimentError } from '../base/index.js';
+import { MAX_PICKLE_BYTES, MAX_PICKLE_INTEGER } from './limits.js';
 import { type AllowedGlobals, dictOf, listOf, PickleMachine } from './pickle-machine.js';
 import type { PickleValue } from './pickle-value.js';
 
-/** First window of a pickle whose length is not known beforehand. */
+/** Bytes fetched at a time of a pickle whose length is not known; more where one opcode needs more. */
 const WINDOW = 64 * 1024;
 
 /**
@@ -23,44 +23,52 @@ export async function readPickle(
   allowed: AllowedGlobals,
 ): Promise<{ readonly value: PickleValue; readonly end: number }> {
   const most = Math.min(end, start + MAX_PICKLE_BYTES);
-  let bytes: Uint8Array = new Uint8Array(0);
-  for (let stop = Math.min(most, start + WINDOW); ; stop = Math.min(most, start + 4 * bytes.length)) {
-    bytes = Buffer.concat([bytes, await source.slice(start + bytes.length, stop)]);
-    try {
-      const walked = walkPickle(bytes, start, source.name, allowed);
-      return { value: walked.value, end: start + walked.length };
-    } catch (error) {
-      if (!(error instanceof MunimentError) || error.code !== 'PICKLE_TRUNCATED' || stop === most) throw error;
+  const machine = new PickleMachine(new Cursor(new Uint8Array(0), 'PICKLE', start), source.name, allowed);
+  let at = start;
+  for (let window = WINDOW; ; ) {
+    const stop = Math.min(most, at + window);
+    machine.cursor = new Cursor(await source.slice(at, stop), 'PICKLE', at);
+    const value = walk(machine, stop === end);
+    if (value !== undefined) return { value, end: machine.cursor.offset };
+    if (stop === most) {
+      throw inputError('PICKLE_TOO_LARGE', 'the pickle is longer than any real one', {
+        expected: `at most ${MAX_PICKLE_BYTES} bytes`,
+        where: `${source.name} byte ${start}`,
+      });
     }
+    window = machine.at === at ? 4 * window : WINDOW;
+    at = machine.at;
   }
 }
 
 /**
- * @param base offset of `bytes` in the file called `name`, for messages
+ * The value of a pickle that fills `bytes`, or begins them.
+ * @param base offset of `bytes` in what is called `name`, for messages
  * @throws `PICKLE_GLOBAL` a class or function that is not on the list, by name; `PICKLE_OPCODE`, `PICKLE_PROTOCOL`,
  * `PICKLE_STACK`, `PICKLE_MEMO`, `PICKLE_CALL`, `PICKLE_LENGTH`, `PICKLE_TOO_LARGE`, `PICKLE_TRUNCATED`
  */
-export function walkPickle(
-  bytes: Uint8Array,
-  base: number,
-  name: string,
-  allowed: AllowedGlobals,
-): { readonly value: PickleValue; readonly length: number } {
-  const cursor = new Cursor(bytes, 'PICKLE', base);
-  const machine = new PickleMachine(cursor, name, allowed);
-  for (let count = 0; count < MAX_PICKLE_OPCODES; count++) {
-    machine.at = cursor.offset;
-    const opcode = cursor.u8();
-    if (opcode === STOP) return { value: machine.pop(), length: cursor.position };
-    const step = STEPS[opcode];
-    if (step === undefined) {
-      return machine.fail('OPCODE', 'the pickle holds an opcode that weights are not saved with', {
-        got: `0x${opcode.toString(16).padStart(2, '0')}`,
-      });
+export function walkPickle(bytes: Uint8Array, base: number, name: string, allowed: AllowedGlobals): PickleValue {
+  return walk(new PickleMachine(new Cursor(bytes, 'PICKLE', base), name, allowed), true)!;
+}
+
+/** @returns undefined where the bytes at hand end inside the opcode at `machine.at`, of which nothing was carried out */
+function walk(machine: PickleMachine, isAll: boolean): PickleValue | undefined {
+  try {
+    for (;;) {
+      const opcode = machine.opcode();
+      if (opcode === STOP) return machine.pop();
+      const step = STEPS[opcode];
+      if (step === undefined) {
+        machine.fail('OPCODE', 'the pickle holds an opcode that weights are not saved with', {
+          got: `0x${opcode.toString(16).padStart(2, '0')}`,
+        });
+      }
+      step(machine, machine.cursor);
     }
-    step(machine, cursor);
+  } catch (error) {
+    if (!isAll && error instanceof MunimentError && error.code === 'PICKLE_TRUNCATED') return undefined;
+    throw error;
   }
-  return machine.fail('TOO_LARGE', `the pickle has more than ${MAX_PICKLE_OPCODES} opcodes`);
 }
 
 type Step = (machine: PickleMachine, cursor: Cursor) => void;

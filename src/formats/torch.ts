@@ -19,19 +19,19 @@ import type { StorageReference, TorchTensor } from './torch-tensor.js';
 import type { ZipArchive } from './zip.js';
 
 /** Where the bytes of a storage lie. */
-type StoragePlaces = (storage: StorageReference, where: string) => Promise<Stretch>;
+type StoragePlaces = (storage: StorageReference, where: string) => Stretch;
 
-async function storedTensors(
+function storedTensors(
   file: string,
   named: readonly (readonly [string, TorchTensor])[],
   places: StoragePlaces,
   bigEndian: boolean,
   writable: boolean,
-): Promise<readonly StoredTensor[]> {
+): readonly StoredTensor[] {
   const tensors: StoredTensor[] = [];
   for (const [name, { storage, dtype, shape, strides, offset }] of named) {
     const where = `${file}, tensor ${name}`;
-    const place = await places(storage, where);
+    const place = places(storage, where);
     const stored = stridedStorage(place, { dtype, shape, strides, offset, bigEndian });
     const tensor = storedTensor('TORCH', name, dtype, shape, stored, where);
     tensors.push({ ...tensor, writable: writable && tensor.writable });
@@ -71,7 +71,7 @@ export async function openTorchArchive(archive: ZipArchive, files: ModelFiles): 
     const root: PickleValue = { kind: 'dict', keys: items.map((_, i) => `CONSTANTS.c${i}`), values: [...items] };
     const found = namedTensors(root, file);
     const records = recordsIn(archive, `${folder}constants/`);
-    tensors.push(...(await storedTensors(file, found.tensors, records, bigEndian, false)));
+    tensors.push(...storedTensors(file, found.tensors, records, bigEndian, false));
   }
   const format = script ? 'torchscript' : 'pytorch';
   return modelOf(files, { format, tensors, graph: null, opset: null, metadata: main.settings });
@@ -79,27 +79,30 @@ export async function openTorchArchive(archive: ZipArchive, files: ModelFiles): 
 
 async function pickleIn(archive: ZipArchive, entry: string, allowed: AllowedGlobals): Promise<PickleValue> {
   const bytes = await wholeEntry(archive, entry, MAX_PICKLE_BYTES);
-  const { source, offset } = await archive.open(entry);
-  return walkPickle(bytes, offset, `${source.name}, ${entry}`, allowed).value;
+  return walkPickle(bytes, 0, archive.open(entry).name, allowed);
 }
 
 async function wholeEntry(archive: ZipArchive, entry: string, most: number): Promise<Uint8Array> {
-  const { source, offset, length } = await archive.open(entry);
-  if (length > most) {
+  const source = archive.open(entry);
+  if (source.byteLength > most) {
     throw inputError('PICKLE_TOO_LARGE', 'a part of the archive is larger than any real one', {
       expected: `at most ${most} bytes`,
-      got: String(length),
-      where: `${source.name}, entry ${entry}`,
+      got: String(source.byteLength),
+      where: source.name,
     });
   }
-  return source.slice(offset, offset + length);
+  return source.slice(0, source.byteLength);
 }
 
 async function isBigEndian(archive: ZipArchive, entry: string): Promise<boolean> {
   if (!archive.entries.has(entry)) return false;
   const order = Buffer.from(await wholeEntry(archive, entry, 16)).toString('latin1');
   if (order !== 'little' && order !== 'big') {
-    throw inputError('TORCH_LAYOUT', 'the archive has no valid byte order', { expected: 'little or big', got: order });
+    throw inputError('TORCH_LAYOUT', 'the archive has no valid byte order', {
+      expected: 'little or big',
+      got: JSON.stringify(order),
+      where: entry,
+    });
   }
   return order === 'big';
 }
@@ -117,10 +120,10 @@ const refuseSize = (expected: number, got: number, where: string): never => {
 
 const recordsIn =
   (archive: ZipArchive, folder: string): StoragePlaces =>
-  async (storage, where) => {
-    const stretch = await archive.open(folder + storage.key);
-    if (stretch.length < bytesOf(storage)) refuseSize(bytesOf(storage), stretch.length, where);
-    return stretch;
+  (storage, where) => {
+    const source = archive.open(folder + storage.key);
+    if (source.byteLength < bytesOf(storage)) refuseSize(bytesOf(storage), source.byteLength, where);
+    return { source, offset: 0, length: source.byteLength };
   };
 
 /** The first pickle of the older form is this number. */
@@ -157,7 +160,7 @@ export async function openLegacyTorch(source: ByteSource, files: ModelFiles): Pr
   const { tensors: named, settings } = namedTensors(await next(), source.name);
   const keys = await next();
   const places = await legacyPlaces(source, at, keys, named);
-  const tensors = await storedTensors(source.name, named, places, bigEndian, true);
+  const tensors = storedTensors(source.name, named, places, bigEndian, true);
   return modelOf(files, { format: 'pytorch', tensors, graph: null, opset: null, metadata: settings });
 }
 
@@ -191,7 +194,7 @@ async function legacyPlaces(
     places.set(key, { source, offset: at + 8, length });
     at += 8 + length;
   }
-  return async (storage, where) => {
+  return (storage, where) => {
     const place = places.get(storage.key);
     if (place === undefined) {
       throw inputError('TORCH_LAYOUT', 'a tensor names a storage that the file does not hold', {

@@ -3,10 +3,9 @@
  * archive itself; a deflated one is inflated as far as it is asked for.
  * Source: PKWARE APPNOTE 6.3.10 §4.3 (records), §4.5.3 (zip64).
  */
-import { type ByteSource, Cursor, type ErrorFacts, fromUtf8, inputError } from '../base/index.js';
+import { type ByteSource, Cursor, checkRange, type ErrorFacts, fromUtf8, inputError } from '../base/index.js';
 import { type InflateSlot, inflatedSource, inflateSlot } from './inflate.js';
 import { MAX_DEFLATE_RATIO, MAX_INFLATED_UNQUESTIONED, MAX_ZIP_DIRECTORY, MAX_ZIP_ENTRIES } from './limits.js';
-import type { Stretch } from './stored-tensor.js';
 
 export interface ZipEntry {
   readonly name: string;
@@ -25,10 +24,10 @@ export interface ZipEntry {
 export interface ZipArchive {
   readonly entries: ReadonlyMap<string, ZipEntry>;
   /**
-   * Where an entry's content lies.
-   * @throws `ZIP_ENTRY` no such entry; `ZIP_METHOD`, `ZIP_LOCAL_HEADER`, `ZIP_OVERLAP`
+   * An entry's content, the same source whenever it is asked for; its local header is read with its first bytes.
+   * @throws `ZIP_ENTRY` no such entry, `ZIP_METHOD`; on reading `ZIP_LOCAL_HEADER`, `ZIP_OVERLAP`, and those of `inflate.ts`
    */
-  open(name: string): Promise<Stretch>;
+  open(name: string): ByteSource;
 }
 
 const END = 0x06054b50;
@@ -67,15 +66,13 @@ export async function openZip(source: ByteSource): Promise<ZipArchive> {
   const bytes = await source.slice(place.start, place.start + place.length);
   const entries = readDirectory(bytes, place, source.name);
   const slot = inflateSlot();
-  const opened = new Map<string, Promise<Stretch>>();
+  const opened = new Map<string, ByteSource>();
   return {
     entries,
     open(name) {
-      const known = opened.get(name);
-      if (known !== undefined) return known;
-      const stretch = openEntry(source, entries.get(name), name, slot);
-      opened.set(name, stretch);
-      return stretch;
+      const known = opened.get(name) ?? entrySource(source, entries.get(name), name, slot);
+      opened.set(name, known);
+      return known;
     },
   };
 }
@@ -250,37 +247,49 @@ function refuseBomb(entries: readonly Omit<ZipEntry, 'limit'>[], file: string): 
   questioned(total);
 }
 
-async function openEntry(
-  source: ByteSource,
-  entry: ZipEntry | undefined,
-  name: string,
-  slot: InflateSlot,
-): Promise<Stretch> {
+function entrySource(archive: ByteSource, entry: ZipEntry | undefined, name: string, slot: InflateSlot): ByteSource {
+  const { name: file } = archive;
   if (entry === undefined) {
-    return refuse('ENTRY', 'the archive lacks a part', { expected: name, where: source.name, todo: 'fetch it again' });
+    return refuse('ENTRY', 'the archive lacks a part', { expected: name, where: file, todo: 'fetch it again' });
   }
-  const where = `${source.name} byte ${entry.at}`;
-  const head = await source.slice(entry.at, entry.at + LOCAL_BYTES);
-  const names = u16(head, 26);
-  const start = entry.at + LOCAL_BYTES + names + u16(head, 28);
-  if (start + entry.packed > entry.limit) refuseOverlap(entry.limit, `${source.name}, entry ${name}`);
-  const local = await source.slice(entry.at + LOCAL_BYTES, entry.at + LOCAL_BYTES + names);
+  if (entry.method !== 0 && entry.method !== 8) {
+    refuse('METHOD', 'an entry is compressed by a method that is not read', {
+      expected: 'stored (0) or deflate (8)',
+      got: String(entry.method),
+      where: `${file}, entry ${name}`,
+      todo: 'pack the archive again without compression',
+    });
+  }
+  let start: Promise<number> | null = null;
+  const packed: ByteSource = {
+    byteLength: entry.packed,
+    name: `${file}, entry ${name}`,
+    async slice(from, to) {
+      checkRange(packed, from, to);
+      start ??= contentStart(archive, entry);
+      const at = await start;
+      return archive.slice(at + from, at + to);
+    },
+    async close() {},
+  };
+  return entry.method === 0 ? packed : inflatedSource(packed, entry, slot);
+}
+
+/** Where the content begins: after the local header, whose extra field the directory does not tell. */
+async function contentStart(archive: ByteSource, { name, at, method, packed, limit }: ZipEntry): Promise<number> {
+  const title = Buffer.from(name);
+  const where = `${archive.name} byte ${at}`;
+  // Were there no room for both, the directory would have been refused.
+  const head = await archive.slice(at, Math.min(limit, at + LOCAL_BYTES + title.length));
+  const start = at + LOCAL_BYTES + title.length + u16(head, 28);
+  const sameName = u16(head, 26) === title.length && title.equals(head.subarray(LOCAL_BYTES));
   // Readers that trust the local headers would see another archive.
-  if (u32(head, 0) !== LOCAL || u16(head, 8) !== entry.method || fromUtf8(local, where) !== name) {
+  if (u32(head, 0) !== LOCAL || u16(head, 8) !== method || !sameName) {
     refuse('LOCAL_HEADER', 'an entry is described differently in the directory and at its place', {
       expected: `entry ${name}`,
       where,
     });
   }
-  if (entry.method === 0) return { source, offset: start, length: entry.size };
-  if (entry.method !== 8) {
-    refuse('METHOD', 'an entry is compressed by a method that is not read', {
-      expected: 'stored (0) or deflate (8)',
-      got: String(entry.method),
-      where,
-      todo: 'pack the archive again without compression',
-    });
-  }
-  const packed = { source, offset: start, length: entry.packed };
-  return { source: inflatedSource(packed, entry, slot), offset: 0, length: entry.size };
+  if (start + packed > limit) refuseOverlap(limit, `${archive.name}, entry ${name}`);
+  return start;
 }

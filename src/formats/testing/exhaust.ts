@@ -51,6 +51,12 @@ const model = (graph: { parts: Part[] }): Part[] => [
 const node = wire.message(1, wire.text(2, 'y'), wire.text(4, 'Relu'));
 const megabytes = (count: number, unit: Uint8Array): number => Math.floor((count * 1e6) / unit.length);
 
+/** An object of a PyTorch file of the older form, whose pickles may have any length. */
+const torch = (...object: readonly Part[]): Part[] => [
+  [Buffer.from('80028a0a6cfc9c46f9206aa850192e80024de9032e80027d2e8002', 'hex'), 1],
+  ...object,
+];
+
 const FILES: Readonly<Record<string, readonly Part[]>> = {
   'lists.safetensors': [header(99_000_001), [text('{'), 1], [text('[],'), 33_000_000]],
   'values.safetensors': [header(99_000_006), [text('{"a":['), 1], [text('0,'), 49_500_000]],
@@ -67,6 +73,18 @@ const FILES: Readonly<Record<string, readonly Part[]>> = {
     [wire.integer(1, 8), 1],
     [wire.message(14, wire.text(1, 'a'.repeat(4000))), 10_000],
   ],
+  'lists.pth': torch([text('('), 1], [text(']'), 60_000_000]),
+  'remembered.pth': torch([text('('), 1], [text('K\x01\x94'), 20_000_000]),
+  'numbers.pth': torch([text('('), 1], [text('G12345678'), 7_000_000]),
+  'marks.pth': torch([text('('), 60_000_000]),
+  'nothing.pth': torch([text('('), 1], [text('N'), 60_000_000]),
+  'texts.pth': torch([text('('), 1], [text('\x8c\x0f0123456789abcde'), 3_600_000]),
+  'all.pth': torch([text('('), 1], [text('}\x94'), 1_249_999], [text('N'), 3_000_000], [text('('), 100_000_000]),
+  'long-texts.pth': torch([text('('), 1], [text('X\x00\x00\x10\x00'.concat('a'.repeat(2 ** 20))), 100]),
+  'encoded.pth': torch(
+    [text('c_codecs\nencode\nq\x00X\x00\x00\x10\x00'.concat('a'.repeat(2 ** 20), 'q\x010')), 1],
+    [text('h\x00h\x01\x85R'), 1000],
+  ),
 };
 
 const folder = process.argv[2] ?? '';
