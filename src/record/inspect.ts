@@ -101,9 +101,13 @@ function layerOf({ name, role, shape, dtype, quantisation, nature }: CanonicalTe
 /**
  * One digest for every lossless conversion of a model: each learned tensor is hashed over its canonical shape and its
  * values as little-endian float64 in canonical order, dequantised; the digests are sorted, so that names, order and
- * format do not matter. Scalars and shapes that exporters add are no learned tensors and stay out.
+ * format do not matter. Scalars and shapes that exporters add are no learned tensors and stay out. Null where no tensor
+ * is learned.
  */
-export async function weightsDigest(canonical: CanonicalModel, progress: Progress = noProgress): Promise<string> {
+export async function weightsDigest(
+  canonical: CanonicalModel,
+  progress: Progress = noProgress,
+): Promise<string | null> {
   const learned = [...canonical.tensors.values()].filter(
     (one) => one.nature.kind === 'learned' && one.role !== 'other',
   );
@@ -116,6 +120,14 @@ export async function weightsDigest(canonical: CanonicalModel, progress: Progres
   }
   return sha256Hex(utf8(`${digests.sort().join('\n')}\n`));
 }
+
+/** A format without names for roles says nothing of them; then a learned array of numbers counts. */
+const isWeight = ({ nature, role, dtype, shape }: CanonicalTensor): boolean =>
+  nature.kind === 'learned' &&
+  (role !== 'other' || (/^B?F/.test(dtype) && shape.reduce((product, size) => product * size, 1) > SCRAPS));
+
+/** Axes, scales and the like that exporters leave behind hold no more. */
+const SCRAPS = 16;
 
 /** Elements read at once: 128 MB of float64. */
 const BLOCK = 2 ** 24;

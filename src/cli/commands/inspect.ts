@@ -92,7 +92,7 @@ function inspectionText(file: string, found: Inspection, style: Style): string {
     architecture.source === 'graph'
       ? `graph: ${architecture.nodes} operations, ${architecture.edges} edges (${operations.join(', ')}); SHA-256 ${architecture.sha256.slice(0, 16)}…`
       : 'no graph in this format: unit groups rest on names and shapes',
-    `weights: ${found.weights ?? 'not digested (--digest reads all of them)'}`,
+    `weights: ${found.weights ?? (found.parameters === 0 ? 'no tensor is learned' : 'not digested (--digest reads all of them)')}`,
     '',
     table([['tensor', 'role', 'shape', 'stored', ''], ...layerRows]),
     ...(layers.length > layerRows.length
