@@ -130,3 +130,16 @@ test('the picture has every operation, every weight and nothing that runs', asyn
   assert.equal(svg.split('<path d="M').length - 1, 5, 'four edges and the head of an arrow');
   assert.doesNotMatch(svg, /<script|href|<w>/);
 });
+
+test('a file in which nothing is learned has no digest of weights', async () => {
+  const ones = buildSafetensors({ 'layers.0.weight': { dtype: 'F32', shape: [4, 4], values: Array(16).fill(1) } });
+  assert.equal((await inspectModel(await open(ones))).weights, null);
+});
+
+test('arrays without a role are digested too', async () => {
+  const array = (shift: number) =>
+    buildSafetensors({ arr_0: { dtype: 'F32', shape: [6, 4], values: values(24).map((x) => x + shift) } });
+  const first = (await inspectModel(await open(array(0)))).weights;
+  assert.match(first!, /^[0-9a-f]{64}$/);
+  assert.notEqual((await inspectModel(await open(array(1)))).weights, first);
+});

@@ -108,9 +108,8 @@ export async function weightsDigest(
   canonical: CanonicalModel,
   progress: Progress = noProgress,
 ): Promise<string | null> {
-  const learned = [...canonical.tensors.values()].filter(
-    (one) => one.nature.kind === 'learned' && one.role !== 'other',
-  );
+  const learned = [...canonical.tensors.values()].filter(isWeight);
+  if (learned.length === 0) return null;
   const digests: string[] = [];
   for (const [index, tensor] of learned.entries()) {
     progress.update(index, learned.length, tensor.name);
