@@ -59,6 +59,9 @@ function decodeSmall(bits: number, { exponent, mantissa, infinities }: SmallFloa
   return sign * (m + (1 << mantissa)) * 2 ** (e - bias - mantissa);
 }
 
+/** The value of a float16's 16 bits. */
+export const float16 = (bits: number): number => decodeSmall(bits, F16);
+
 /** Rounds half to even; exact for |x| < 2^52. */
 function roundEven(x: number): number {
   const floor = Math.floor(x);

@@ -25,6 +25,15 @@ export type DType =
   | 'BOOL'
   | 'STRING';
 
+/** How stored integers stand for numbers: value = (stored − zero) · Π factors. */
+export interface StoredScales {
+  /** Each of one element, or one per position of `axis`. */
+  readonly factors: readonly Tensor[];
+  readonly zero: Tensor | null;
+  /** Stored axis of the channels; null where everything is single. */
+  readonly axis: number | null;
+}
+
 export interface Tensor {
   /** Unique in the model. An initialiser inside an ONNX subgraph is `node/branch/name`. */
   readonly name: string;
@@ -39,8 +48,16 @@ export interface Tensor {
    */
   readonly outputsFirst?: readonly number[];
   /**
+   * Where the runtime sees `dtype` but the file holds codes of fewer bits that only expansion makes numbers of (GGUF's
+   * blocks, TensorFlow.js): the format's own name of the coding, and its bits per element, block scales included.
+   * `read` gives the expanded values, as the format's own runtime computes them.
+   */
+  readonly packed?: { readonly as: string; readonly bits: number };
+  /** Where the format itself says how this tensor's integers are dequantised (TFLite). `read` gives the integers. */
+  readonly scales?: StoredScales;
+  /**
    * Elements [start, end) in row-major order as float64 (exact for every float type and for integers below 2^53).
-   * Raw stored values: no dequantisation.
+   * Raw stored values: no dequantisation, but see `packed`.
    * @throws `TENSOR_RANGE`; the format's `…_TRUNCATED` where the bytes are missing
    */
   read(start: number, end: number): Promise<Float64Array>;
@@ -87,7 +104,7 @@ export interface Graph {
 }
 
 export interface Model {
-  readonly format: 'onnx' | 'safetensors' | 'pytorch' | 'torchscript' | 'numpy';
+  readonly format: 'onnx' | 'safetensors' | 'pytorch' | 'torchscript' | 'numpy' | 'gguf' | 'tfjs' | 'tflite';
   /** Every stored tensor, those of subgraphs and Constant nodes included, in file order. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Null where the format carries no graph. */

@@ -11,6 +11,7 @@ import {
   spooledSource,
   toMunimentError,
 } from '../base/index.js';
+import { looksLikeGguf, openGguf } from './gguf.js';
 import type { Model } from './model.js';
 import { looksLikeNumpy, openNumpy, openNumpyArchive } from './numpy.js';
 import { openOnnx } from './onnx.js';
@@ -33,11 +34,6 @@ const contains = (head: Uint8Array, text: string): boolean => Buffer.from(head).
 
 /** Formats that are recognised but not read, each with the way to one that is. The first match is named. */
 const FOREIGN: readonly Foreign[] = [
-  {
-    name: 'GGUF',
-    matches: (h) => ascii(h, 0, 'GGUF'),
-    todo: 'use the safetensors files that the GGUF file was converted from',
-  },
   {
     name: 'Keras or other HDF5 (.h5)',
     matches: (h) => starts(h, 0x89, 0x48, 0x44, 0x46),
@@ -159,6 +155,7 @@ async function recognise(files: ReturnType<typeof modelFiles>): Promise<Model> {
 /** Formats with a mark of their own. */
 async function openMarked(head: Uint8Array, files: ReturnType<typeof modelFiles>): Promise<Model | null> {
   if (looksLikeLegacyTorch(head)) return openLegacyTorch(files.main, files);
+  if (looksLikeGguf(head)) return openGguf(files.main, files);
   if (looksLikeNumpy(head)) return openNumpy(files.main, files);
   if (!ascii(head, 0, 'PK\x03\x04')) return null;
   const archive = await openZip(files.main);
@@ -212,6 +209,8 @@ async function modelFileIn(folder: string): Promise<string> {
     /^model\.onnx$/,
     /\.safetensors$/,
     /\.onnx$/,
+    /-00001-of-\d{5}\.gguf$/,
+    /\.gguf$/,
     /^pytorch_model\.bin$/,
     /\.pth?$/,
     /\.npz$/,
