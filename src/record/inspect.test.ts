@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { memorySource, seededRandom } from '../base/index.js';
 import { buildOnnx, buildSafetensors, type DType, type Model, openModel } from '../formats/index.js';
 import { architecturePicture } from './architecture-picture.js';
@@ -142,4 +143,20 @@ test('arrays without a role are digested too', async () => {
   const first = (await inspectModel(await open(array(0)))).weights;
   assert.match(first!, /^[0-9a-f]{64}$/);
   assert.notEqual((await inspectModel(await open(array(1)))).weights, first);
+});
+
+test('a PyTorch checkpoint and the safetensors file of the same tensors have one digest', async () => {
+  const file = fileURLToPath(new URL('../../vectors/formats/good/pytorch/checkpoint.pt', import.meta.url));
+  const torch = await openModel(file);
+  const tensors = Object.fromEntries(
+    await Promise.all(
+      [...torch.tensors.values()].map(async ({ name, dtype, shape, elements, read }) => [
+        name,
+        { dtype, shape, values: await read(0, elements) },
+      ]),
+    ),
+  ) as Parameters<typeof buildSafetensors>[0];
+  const digest = (await inspectModel(torch)).weights;
+  assert.match(digest!, /^[0-9a-f]{64}$/);
+  assert.equal((await inspectModel(await open(buildSafetensors(tensors)))).weights, digest);
 });
