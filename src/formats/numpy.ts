@@ -110,10 +110,11 @@ async function readHeader({ source, offset, length }: Stretch, where: string): P
   if (!Array.isArray(shape) || typeof fortran !== 'boolean' || descr === undefined) {
     return refuse('HEADER', 'the header lacks a type, an order or a shape', { got: text.slice(0, 100), where });
   }
-  return { ...typeOf(descr, where), fortran, shape: shape as readonly number[], length: start + size };
+  return { ...numpyType(descr, where), fortran, shape: shape as readonly number[], length: start + size };
 }
 
-function typeOf(descr: unknown, where: string): Pick<ArrayHeader, 'dtype' | 'bigEndian' | 'width'> {
+/** The type of a `dtype.str`. @throws `NUMPY_OBJECT`, `NUMPY_DTYPE` */
+export function numpyType(descr: unknown, where: string): Pick<ArrayHeader, 'dtype' | 'bigEndian' | 'width'> {
   const parts = typeof descr === 'string' ? /^([<>|=]?)([a-zA-Z])(\d*)$/.exec(descr) : null;
   const [, order = '', kind = '', size = ''] = parts ?? [];
   if (kind === 'O') {

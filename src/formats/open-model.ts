@@ -17,7 +17,8 @@ import { looksLikeNumpy, openNumpy, openNumpyArchive } from './numpy.js';
 import { openOnnx } from './onnx.js';
 import { type Beside, modelFiles } from './opened.js';
 import { looksLikeSafetensors, openSafetensors, openSharded } from './safetensors.js';
-import { looksLikeLegacyTorch, openLegacyTorch, openTorchArchive } from './torch.js';
+import { openTfjs } from './tfjs.js';
+import { looksLikeLegacyTorch, openLegacyTorch, openShardedTorch, openTorchArchive } from './torch.js';
 import { openZip } from './zip.js';
 
 interface Foreign {
@@ -71,9 +72,9 @@ const FOREIGN: readonly Foreign[] = [
     todo: 'use the ONNX file that it was converted from',
   },
   {
-    name: 'JSON (TensorFlow.js, XGBoost or a configuration)',
+    name: 'JSON (XGBoost or a configuration)',
     matches: (h, n) => h[0] === 0x7b && !n.endsWith('.index.json'),
-    todo: 'name the file that holds the weights; convert TensorFlow.js and tree models to ONNX first',
+    todo: 'name the file that holds the weights; convert tree models to ONNX first',
   },
   {
     name: 'LightGBM text',
@@ -132,6 +133,7 @@ async function recognise(files: ReturnType<typeof modelFiles>): Promise<Model> {
   if (main.byteLength === 0)
     throw inputError('MODEL_EMPTY', 'the file is empty', { where: main.name, todo: 'fetch it again' });
   const head = await main.slice(0, Math.min(128, main.byteLength));
+  if (main.name.endsWith('.bin.index.json')) return openShardedTorch(main, files);
   if (main.name.endsWith('.index.json')) return openSharded(main, files);
   if (main.name.endsWith('.safetensors') || looksLikeSafetensors(head, main.byteLength)) {
     refuseForeign(head, main.name);
@@ -157,6 +159,7 @@ async function openMarked(head: Uint8Array, files: ReturnType<typeof modelFiles>
   if (looksLikeLegacyTorch(head)) return openLegacyTorch(files.main, files);
   if (looksLikeGguf(head)) return openGguf(files.main, files);
   if (looksLikeNumpy(head)) return openNumpy(files.main, files);
+  if (head[0] === 0x7b || head[0] === 0x5b) return openTfjs(files.main, files);
   if (!ascii(head, 0, 'PK\x03\x04')) return null;
   const archive = await openZip(files.main);
   return (await openTorchArchive(archive, files)) ?? (await openNumpyArchive(archive, files));
@@ -211,6 +214,9 @@ async function modelFileIn(folder: string): Promise<string> {
     /\.onnx$/,
     /-00001-of-\d{5}\.gguf$/,
     /\.gguf$/,
+    /^model\.json$/,
+    /weights_manifest\.json$/,
+    /^pytorch_model\.bin\.index\.json$/,
     /^pytorch_model\.bin$/,
     /\.pth?$/,
     /\.npz$/,

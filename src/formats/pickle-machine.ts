@@ -159,7 +159,8 @@ export class PickleMachine {
     // Shared, not copied: a pickle may ask for a million sets of one long list.
     if (SETS.has(of) && first === undefined) return { kind: 'set', items: [] };
     if (SETS.has(of) && isList(first!)) return { kind: 'set', items: first.items };
-    // How protocol 2 spells bytes.
+    // How protocol 2 spells no bytes, and some.
+    if (BYTES.has(of) && first === undefined) return new Uint8Array(0);
     if (of === '_codecs.encode' && typeof first === 'string') {
       this.#encoded += first.length;
       if (this.#encoded > MAX_PICKLE_STRING) this.fail('TOO_LARGE', 'the pickle spells out too many bytes');
@@ -204,6 +205,7 @@ export class PickleMachine {
 const SETS: ReadonlySet<string> = new Set(
   ['builtins', '__builtin__'].flatMap((module) => [`${module}.set`, `${module}.frozenset`]),
 );
+const BYTES: ReadonlySet<string> = new Set(['builtins.bytes', '__builtin__.bytes']);
 const RECONSTRUCTORS: ReadonlySet<string> = new Set(['copyreg._reconstructor', 'copy_reg._reconstructor']);
 
 export const listOf = (kind: PickleList['kind'], items: PickleValue[]): PickleList => ({ kind, items });

@@ -7,8 +7,8 @@ import { type ByteSource, Cursor, inputError, type Json, utf8 } from '../base/in
 import { parseBoundedJson } from './bounded-json.js';
 import { BITS, encodeElements, storedBytes } from './elements.js';
 import { MAX_FILES, MAX_SAFETENSORS_HEADER, MAX_SHARD_INDEX, MAX_TENSORS } from './limits.js';
-import type { DType, Model } from './model.js';
-import { type ModelFiles, modelOf } from './opened.js';
+import type { DType, Model, Tensor } from './model.js';
+import { type Found, type ModelFiles, modelOf } from './opened.js';
 import { elementsOf, type StoredTensor, storedTensor } from './stored-tensor.js';
 
 const isRecord = (value: Json | undefined): value is { readonly [name: string]: Json } =>
@@ -148,8 +148,18 @@ export async function openSafetensors(source: ByteSource, files: ModelFiles): Pr
   return modelOf(files, { format: 'safetensors', tensors, graph: null, opset: null, metadata });
 }
 
-/** A model in several safetensors files, listed by a `*.safetensors.index.json`. */
-export async function openSharded(index: ByteSource, files: ModelFiles): Promise<Model> {
+type Shard = Pick<Found, 'tensors' | 'metadata'>;
+
+/**
+ * A model in several files, listed by a `*.index.json`.
+ * @param readShard what is in one of them
+ */
+export async function openSharded(
+  index: ByteSource,
+  files: ModelFiles,
+  format: Model['format'] = 'safetensors',
+  readShard: (source: ByteSource) => Promise<Shard> = readHeader,
+): Promise<Model> {
   if (index.byteLength > MAX_SHARD_INDEX) {
     throw inputError('SAFETENSORS_INDEX', 'the shard index is too long', {
       expected: `at most ${MAX_SHARD_INDEX} bytes`,
@@ -165,8 +175,8 @@ export async function openSharded(index: ByteSource, files: ModelFiles): Promise
       where: index.name,
     });
   }
-  const shards = new Map<string, { header: Header; byName: ReadonlyMap<string, StoredTensor> }>();
-  const tensors: StoredTensor[] = [];
+  const shards = new Map<string, { header: Shard; byName: ReadonlyMap<string, Tensor> }>();
+  const tensors: Tensor[] = [];
   for (const [name, file] of Object.entries(map)) {
     if (typeof file !== 'string' || path.basename(file) !== file || shards.size > MAX_FILES) {
       throw inputError('SAFETENSORS_INDEX', 'a shard is not a plain file name', {
@@ -176,7 +186,7 @@ export async function openSharded(index: ByteSource, files: ModelFiles): Promise
     }
     let shard = shards.get(file);
     if (shard === undefined) {
-      const header = await readHeader(await files.beside(file));
+      const header = await readShard(await files.beside(file));
       shard = { header, byName: new Map(header.tensors.map((tensor) => [tensor.name, tensor])) };
       shards.set(file, shard);
     }
@@ -190,7 +200,7 @@ export async function openSharded(index: ByteSource, files: ModelFiles): Promise
     tensors.push(tensor);
   }
   const metadata = new Map([...shards.values()].flatMap((shard) => [...shard.header.metadata]));
-  return modelOf(files, { format: 'safetensors', tensors, graph: null, opset: null, metadata });
+  return modelOf(files, { format, tensors, graph: null, opset: null, metadata });
 }
 
 export interface SafetensorsEntry {

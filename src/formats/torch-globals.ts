@@ -70,7 +70,21 @@ const EXACT: ReadonlySet<string> = new Set([
   ...named('collections', 'OrderedDict', 'defaultdict', 'Counter'),
   // Types named by defaultdict and by settings kept in checkpoints.
   ...['builtins', '__builtin__'].flatMap((module) =>
-    named(module, 'set', 'frozenset', 'int', 'float', 'bool', 'str', 'list', 'dict', 'tuple', 'bytearray', 'complex'),
+    named(
+      module,
+      'set',
+      'frozenset',
+      'int',
+      'float',
+      'bool',
+      'str',
+      'list',
+      'dict',
+      'tuple',
+      'bytes',
+      'bytearray',
+      'complex',
+    ),
   ),
   ...['builtins', '__builtin__'].flatMap((module) => named(module, 'slice', 'range', 'object')),
   ...named('copyreg', '_reconstructor'),

@@ -13,11 +13,12 @@ import {
   type PickleObject,
   type PickleValue,
 } from './pickle-value.js';
+import { type PickledArray, pickledArray } from './pickled-array.js';
 import { hasAttributes, isLayer } from './torch-globals.js';
 import { type TorchTensor, tensorIn } from './torch-tensor.js';
 
 export interface NamedTensors {
-  readonly tensors: readonly (readonly [name: string, tensor: TorchTensor])[];
+  readonly tensors: readonly (readonly [name: string, tensor: TorchTensor | PickledArray])[];
   /** Numbers and short texts beside them, by dotted name: an epoch, a version. */
   readonly settings: ReadonlyMap<string, string>;
 }
@@ -31,7 +32,7 @@ const LONGEST_SETTING = 200;
  * @throws `TORCH_CYCLE`, `TORCH_DEPTH`, `TORCH_TOO_MANY`, `TORCH_KEY`, and what `tensorIn` throws
  */
 export function namedTensors(root: PickleValue, file: string): NamedTensors {
-  const tensors: (readonly [string, TorchTensor])[] = [];
+  const tensors: (readonly [string, TorchTensor | PickledArray])[] = [];
   const settings = new Map<string, string>();
   const open = new Set<PickleValue>();
   let visits = 0;
@@ -48,7 +49,7 @@ export function namedTensors(root: PickleValue, file: string): NamedTensors {
     if (typeof value !== 'object' || value === null) note(value, name);
     if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return;
     const where = whereOf(name);
-    const tensor = tensorIn(value, where);
+    const tensor = tensorIn(value, where) ?? pickledArray(value, where);
     if (tensor !== null) {
       if (tensors.length >= MAX_TENSORS)
         throw inputError('TORCH_TOO_MANY', `more than ${MAX_TENSORS} tensors`, { where });

@@ -103,6 +103,23 @@ for index, state in checkpoint["optimizer"]["state"].items():
     named |= {f"optimizer.state.{index}.{k}": v for k, v in state.items()}
 save("checkpoint.pt", checkpoint, named | {"rng": checkpoint["rng"]})
 
+# Arrays of NumPy beside tensors, in the pickle itself.
+normal = {"mean": rng.normal(size=(3, 2)), "turned": np.asfortranarray(rng.normal(size=(3, 2)).astype(">f4")),
+          "count": np.int64(7), "labels": np.array(["cat", "dog"]), "empty": np.zeros((0, 2), np.int16)}
+torch.save({"w": table, "normal": normal}, "good/pytorch/arrays.pt")
+note("arrays.pt", {"w": table} | {f"normal.{k}": normal[k] for k in ("mean", "turned", "empty")},
+     lambda t: TORCH[t.dtype] if isinstance(t, torch.Tensor) else NUMPY[t.dtype.str[1:]])
+
+# Shards, one of each form, with the index that the hubs use.
+os.makedirs("good/pytorch/sharded", exist_ok=True)
+shards = {"pytorch_model-00001-of-00002.bin": {"a.weight": of(torch.float32, 3, 2), "tied": table},
+          "pytorch_model-00002-of-00002.bin": {"b.weight": of(torch.float16, 2, 2)}}
+for i, (file, tensors) in enumerate(shards.items()):
+    torch.save(tensors, f"good/pytorch/sharded/{file}", _use_new_zipfile_serialization=i == 0)
+with open("good/pytorch/sharded/pytorch_model.bin.index.json", "w") as f:
+    json.dump({"metadata": {}, "weight_map": {name: file for file, tensors in shards.items() for name in tensors}}, f)
+note("sharded", {name: t for tensors in shards.values() for name, t in tensors.items()}, lambda t: TORCH[t.dtype])
+
 # A model pickled whole, of torch's own layers only.
 sequence = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Sequential(torch.nn.Conv1d(4, 2, 3)))
 save("whole.pt", sequence, dict(sequence.state_dict()))
