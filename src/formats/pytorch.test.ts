@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Model, openModel } from './index.js';
+import { memorySource } from '../base/index.js';
+import { BITS, type Model, openModel } from './index.js';
 import { isStoredTensor, type StoredTensor } from './stored-tensor.js';
 import { type Expected, expectedIn, vector } from './testing/files.js';
 
@@ -91,6 +92,39 @@ test('formats are named, and settings beside the weights are kept as text', asyn
     ['3', '0.25', 'ü', '0.1', '4', '0.001'],
   );
   await model.close();
+});
+
+test('of a stored tensor only the part asked for is read, and its local header once', async () => {
+  const cases = [
+    ['views.pt', 'base', 30 + 'views/data/0'.length],
+    ['views-legacy.pth', 'base', 0],
+    ['arrays.npz', 'f4', 0],
+    ['version2.npy', 'arr_0', 0],
+  ] as const;
+  for (const [file, name, header] of cases) {
+    const model = await openModel(pathOf(file));
+    const before = model.bytesRead;
+    const tensor = model.tensors.get(name)!;
+    await tensor.read(2, 5);
+    assert.equal(model.bytesRead - before, header + 3 * (BITS[tensor.dtype as 'F32'] / 8), file);
+    await tensor.read(0, 1);
+    assert.equal(model.bytesRead - before, header + 4 * (BITS[tensor.dtype as 'F32'] / 8), file);
+    await model.close();
+  }
+});
+
+/** torch.save's older form, as a machine of the other byte order writes it. */
+test('older files of big-endian machines are read', async () => {
+  const legacy = readFileSync(pathOf('views-legacy.pth'));
+  const at = legacy.indexOf(Buffer.from('little_endian')) + 'little_endian'.length;
+  const flag = legacy.indexOf(0x88, at);
+  const swappedFlag = Buffer.from(legacy);
+  swappedFlag[flag] = 0x89;
+  const model = await openModel(memorySource(swappedFlag));
+  const wanted = expectedIn('views-legacy.pth', expected).get('scalar')!.numbers;
+  const stored = Buffer.alloc(4);
+  stored.writeFloatLE(wanted[0]!);
+  assert.deepEqual(await model.tensors.get('scalar')!.read(0, 1), Float64Array.of(stored.readFloatBE()));
 });
 
 test('only what can be changed in place is writable', async () => {

@@ -37,8 +37,8 @@ const isPacked = (shape: readonly number[], strides: readonly number[]): boolean
 export const reachOf = (shape: readonly number[], strides: readonly number[]): number =>
   shape.includes(0) ? 0 : 1 + shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 0);
 
-/** Bytes that are rather read in one piece than in several. */
-const PIECE = 64 * 1024;
+/** Bytes that are rather read in one piece than in several: a page, which a disk reads whole. */
+const PIECE = 4096;
 /** Above this share of needed bytes, one read of everything between is cheaper than several. */
 const WASTE = 4;
 /** Elements in one piece: decoded, 32 MiB. */
