@@ -46,13 +46,13 @@ export class ForwardReader {
     this.#pass(length);
   }
 
-  /** Passes over `count` texts or other runs, each after its length (u64). @throws `<area>_TRUNCATED` */
-  async skipRuns(count: number): Promise<void> {
+  /** Passes over `count` texts or other runs, each after its length in 4 or 8 bytes. @throws `<area>_TRUNCATED` */
+  async skipRuns(count: number, width: 4 | 8 = 8): Promise<void> {
     for (let i = 0; i < count; i++) {
-      const at = this.#pass(8);
-      if (at < this.#base || at + 8 > this.#base + this.#window.length) await this.#fetch(at, 8);
-      const view = new DataView(this.#window.buffer, this.#window.byteOffset + at - this.#base, 8);
-      this.#pass(view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32);
+      const at = this.#pass(width);
+      if (at < this.#base || at + width > this.#base + this.#window.length) await this.#fetch(at, width);
+      const view = new DataView(this.#window.buffer, this.#window.byteOffset + at - this.#base, width);
+      this.#pass(view.getUint32(0, true) + (width === 8 ? view.getUint32(4, true) * 2 ** 32 : 0));
     }
   }
 

@@ -41,8 +41,8 @@ export const MAX_INFLATED_KEPT = 64 * 1024 * 1024;
 export const MAX_PICKLE_BYTES = 64_000_000;
 /** A tensor takes some 40 opcodes, ten objects and eight remembered values; an object some 100 bytes. */
 export const MAX_PICKLE_OPCODES = 6_000_000;
-export const MAX_PICKLE_OBJECTS = 1_250_000;
-export const MAX_PICKLE_MEMO = 1_250_000;
+export const MAX_PICKLE_OBJECTS = 1_600_000;
+export const MAX_PICKLE_MEMO = 1_600_000;
 /** Arrays pickled as bytes; weights lie outside the pickle. */
 export const MAX_PICKLE_STRING = 32_000_000;
 /** Integers in bytes: the largest real one, the magic number, has 10. */
@@ -73,3 +73,8 @@ export const MAX_GGUF_STRINGS = 4_000_000;
 export const MAX_GGUF_LISTED = 64;
 /** ggml's tensors have at most four axes. */
 export const MAX_GGUF_RANK = 4;
+
+/** `model.json` of the largest graph models has some 20 MB. */
+export const MAX_TFJS_JSON = 64_000_000;
+/** As the largest vocabularies. */
+export const MAX_TFJS_STRINGS = 4_000_000;

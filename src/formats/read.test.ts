@@ -126,7 +126,7 @@ test('formats that are not read are named, with the way to one that is', async (
     ['model.h5', bytes([0x89], 'HDF\r\n\x1a\n'), /HDF5/, /tf2onnx/],
     ['model.tflite', bytes([28, 0, 0, 0], 'TFL3'), /Lite/, /--tflite/],
     ['model.ort', bytes([28, 0, 0, 0], 'ORTM'), /ORT|ort/, /onnx/],
-    ['model.json', bytes('{"format":"layers-model"}'), /TensorFlow\.js/, /ONNX/],
+    ['model.json', bytes('{"learner":{}}'), /XGBoost/, /ONNX/],
     ['model.xml', bytes('<?xml version="1.0"?>'), /XML/, /ONNX/],
     ['saved_model.pb', bytes([0x08, 0x01, 0x12, 0x00]), /TensorFlow/, /tf2onnx/],
     ['model.gz', bytes([0x1f, 0x8b, 8]), /gzip/, /decompress/],
