@@ -241,7 +241,7 @@ test('files made to exhaust memory are refused below 512 MiB', () =>
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { name: string; refusal: string; peak: number });
-    assert.equal(files.length, 18);
+    assert.equal(files.length, 19);
     for (const { name, refusal: refused, peak } of files) {
       assert.match(
         refused,

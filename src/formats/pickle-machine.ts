@@ -26,7 +26,8 @@ export class PickleMachine {
   readonly #allowed: AllowedGlobals;
   #stack: PickleValue[] = [];
   readonly #marks: number[] = [];
-  readonly #memo = new Map<number, PickleValue>();
+  readonly #memo: PickleValue[] = [];
+  readonly #scattered = new Map<number, PickleValue>();
   #objects = 0;
   #encoded = 0;
   #opcodes = 0;
@@ -108,19 +109,24 @@ export class PickleMachine {
   }
 
   put(index: number): void {
-    this.#memo.set(index, this.top());
-    if (this.#memo.size > MAX_PICKLE_MEMO) {
+    const value = this.top();
+    // Picklers count up; a map of as many would take ten times the memory.
+    if (index === this.#memo.length) this.#memo.push(value);
+    else if (index < this.#memo.length) this.#memo[index] = value;
+    else this.#scattered.set(index, value);
+    if (this.#memo.length + this.#scattered.size > MAX_PICKLE_MEMO) {
       this.fail('TOO_LARGE', `the pickle remembers more than ${MAX_PICKLE_MEMO} values`);
     }
   }
   memoise(): void {
-    this.put(this.#memo.size);
+    this.put(this.#memo.length + this.#scattered.size);
   }
   get(index: number): void {
-    const value = this.#memo.get(index);
-    if (value === undefined)
+    const value = index < this.#memo.length ? this.#memo[index] : this.#scattered.get(index);
+    if (value === undefined) {
       this.fail('MEMO', 'the pickle recalls a value that it did not remember', { got: String(index) });
-    this.#stack.push(value as PickleValue);
+    }
+    this.#stack.push(value);
   }
 
   global(module: PickleValue, name: PickleValue): void {

@@ -102,7 +102,7 @@ function patchesOf(model: Model, changes: ReadonlyMap<string, NewValues>): reado
         'this tensor is stored in a form whose values cannot be replaced in place',
         {
           where: name,
-          todo: 'export the model with raw_data (the default of every current exporter)',
+          todo: 'export ONNX with raw_data (the default of every current exporter); save archives and views as safetensors',
         },
       );
     }

@@ -79,7 +79,8 @@ const FILES: Readonly<Record<string, readonly Part[]>> = {
   'marks.pth': torch([text('('), 60_000_000]),
   'nothing.pth': torch([text('('), 1], [text('N'), 60_000_000]),
   'texts.pth': torch([text('('), 1], [text('\x8c\x0f0123456789abcde'), 3_600_000]),
-  'all.pth': torch([text('('), 1], [text('}\x94'), 1_249_999], [text('N'), 3_000_000], [text('('), 100_000_000]),
+  'all.pth': torch([text('('), 1], [text('}\x94'), 1_599_999], [text('N'), 2_700_000], [text('('), 100_000_000]),
+  'scattered.pth': torch([text('('), 1], [text('Kar\x00\x00\x00\x01'), 1], [text('K\x00\x94'), 5_000_000]),
   'long-texts.pth': torch([text('('), 1], [text('X\x00\x00\x10\x00'.concat('a'.repeat(2 ** 20))), 100]),
   'encoded.pth': torch(
     [text('c_codecs\nencode\nq\x00X\x00\x00\x10\x00'.concat('a'.repeat(2 ** 20), 'q\x010')), 1],
