@@ -138,7 +138,8 @@ test('only what can be changed in place is writable', async () => {
   assert.deepEqual(await writable('arrays.npz'), []);
   assert.deepEqual(await writable('version2.npy'), ['arr_0']);
   const legacy = await writable('views-legacy.pth');
-  assert.ok(legacy.includes('base') && !legacy.includes('transposed'), legacy.join());
+  // Of the others some share a storage with a view that a change would reach unasked.
+  assert.deepEqual(legacy, ['empty', 'scalar', 'specials']);
   // Fortran order.
   assert.deepEqual(await writable('one.npy'), []);
 });

@@ -17,6 +17,8 @@ export function storedTensors(
   writable: boolean,
 ): readonly StoredTensor[] {
   const tensors: StoredTensor[] = [];
+  const sources: string[] = [];
+  const viewed = new Set<string>();
   for (const [name, tensor] of named) {
     const where = `${file}, tensor ${name}`;
     const { dtype, shape, strides } = tensor;
@@ -27,10 +29,16 @@ export function storedTensors(
     const order = inPickle ? tensor.bigEndian : bigEndian;
     const offset = inPickle ? 0 : tensor.offset;
     const stored = stridedStorage(place, { dtype, shape, strides, offset, bigEndian: order });
-    const made = storedTensor('TORCH', name, dtype, shape, stored, where);
-    tensors.push({ ...made, writable: writable && !inPickle && made.writable });
+    const key = inPickle ? '' : tensor.storage.key;
+    if (inPickle || stored.kind === 'values') viewed.add(key);
+    sources.push(key);
+    tensors.push(storedTensor('TORCH', name, dtype, shape, stored, where));
   }
-  return tensors;
+  // Changing a tensor would change the views of its storage unasked; overlapping stretches are `writeModel`'s to refuse.
+  return tensors.map((tensor, i) => ({
+    ...tensor,
+    writable: writable && tensor.writable && !viewed.has(sources[i]!),
+  }));
 }
 
 export const bytesOf = ({ elements, dtype }: StorageReference): number => (elements * BITS[dtype]) / 8;
