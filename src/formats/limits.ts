@@ -78,3 +78,5 @@ export const MAX_GGUF_RANK = 4;
 export const MAX_TFJS_JSON = 64_000_000;
 /** As the largest vocabularies. */
 export const MAX_TFJS_STRINGS = 4_000_000;
+/** Tables and list elements of a FlatBuffer: TFLite models of 10,000 operators have some 150,000. */
+export const MAX_FLATBUFFER_PARTS = 400_000;

@@ -18,6 +18,7 @@ import { openOnnx } from './onnx.js';
 import { type Beside, modelFiles } from './opened.js';
 import { looksLikeSafetensors, openSafetensors, openSharded } from './safetensors.js';
 import { openTfjs } from './tfjs.js';
+import { looksLikeTflite, openTflite } from './tflite.js';
 import { looksLikeLegacyTorch, openLegacyTorch, openShardedTorch, openTorchArchive } from './torch.js';
 import { openZip } from './zip.js';
 
@@ -39,11 +40,6 @@ const FOREIGN: readonly Foreign[] = [
     name: 'Keras or other HDF5 (.h5)',
     matches: (h) => starts(h, 0x89, 0x48, 0x44, 0x46),
     todo: 'export to ONNX: python -m tf2onnx.convert --keras MODEL.h5 --output MODEL.onnx',
-  },
-  {
-    name: 'TensorFlow Lite',
-    matches: (h) => ascii(h, 4, 'TFL3'),
-    todo: 'export to ONNX: python -m tf2onnx.convert --tflite MODEL.tflite --output MODEL.onnx',
   },
   {
     name: 'ONNX Runtime’s own format (.ort)',
@@ -157,6 +153,7 @@ async function recognise(files: ReturnType<typeof modelFiles>): Promise<Model> {
 /** Formats with a mark of their own. */
 async function openMarked(head: Uint8Array, files: ReturnType<typeof modelFiles>): Promise<Model | null> {
   if (looksLikeLegacyTorch(head)) return openLegacyTorch(files.main, files);
+  if (looksLikeTflite(head)) return openTflite(files.main, files);
   if (looksLikeGguf(head)) return openGguf(files.main, files);
   if (looksLikeNumpy(head)) return openNumpy(files.main, files);
   if (head[0] === 0x7b || head[0] === 0x5b) return openTfjs(files.main, files);
@@ -214,6 +211,7 @@ async function modelFileIn(folder: string): Promise<string> {
     /\.onnx$/,
     /-00001-of-\d{5}\.gguf$/,
     /\.gguf$/,
+    /\.tflite$/,
     /^model\.json$/,
     /weights_manifest\.json$/,
     /^pytorch_model\.bin\.index\.json$/,

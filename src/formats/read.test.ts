@@ -124,7 +124,6 @@ test('formats that are not read are named, with the way to one that is', async (
     ['model.keras', zipped('metadata.json'), /Keras/, /onnx/],
     ['model.zip', zipped('anything'), /zip/, /ONNX/],
     ['model.h5', bytes([0x89], 'HDF\r\n\x1a\n'), /HDF5/, /tf2onnx/],
-    ['model.tflite', bytes([28, 0, 0, 0], 'TFL3'), /Lite/, /--tflite/],
     ['model.ort', bytes([28, 0, 0, 0], 'ORTM'), /ORT|ort/, /onnx/],
     ['model.json', bytes('{"learner":{}}'), /XGBoost/, /ONNX/],
     ['model.xml', bytes('<?xml version="1.0"?>'), /XML/, /ONNX/],

