@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { memorySource } from '../base/index.js';
 import { openModel, writeModel } from './index.js';
 import { inTemporaryFolder, refusal, vector } from './testing/files.js';
-import { refusalOf, refuseEveryCut, surviveMutants } from './testing/mutants.js';
+import { openedApart, refusalOf, refuseEveryCut, surviveMutants } from './testing/mutants.js';
 
 interface ExpectedTensor {
   readonly dtype: string;
@@ -178,6 +178,34 @@ test('of 20 GB only the header and the rows asked for are read', () =>
     assert.ok(model.bytesRead < 32 * 1024, String(model.bytesRead));
     await assert.rejects(tensor.read(0, tensor.elements), refusal('TENSOR_READ_TOO_LARGE'));
     await model.close();
+  }));
+
+test('heads made to take long are refused in two seconds and little memory', () =>
+  inTemporaryFolder(async (folder) => {
+    const u32 = (value: number): Buffer => Buffer.from(Uint32Array.of(value).buffer);
+    const u64 = (value: number): Buffer => Buffer.concat([u32(value), u32(0)]);
+    const text = (value: string): Buffer => Buffer.concat([u64(value.length), Buffer.from(value)]);
+    const head = (tensors: number, keys: number, ...rest: readonly Buffer[]): Buffer =>
+      Buffer.concat([Buffer.from('GGUF'), u32(3), u64(tensors), u64(keys), ...rest]);
+    const texts = (count: number): Buffer =>
+      Buffer.concat([text('a'), u32(9), u32(8), u64(count), Buffer.alloc(8 * count)]);
+    const key = (i: number): Buffer => Buffer.concat([text(`k${i}`), u32(7), Buffer.of(1)]);
+    const many = (count: number, make: (i: number) => Buffer): Buffer =>
+      Buffer.concat(Array.from({ length: count }, (_, i) => make(i)));
+    const info = (i: number): Buffer => Buffer.concat([text(`tensor ${i}`), u32(1), u64(8), u32(0), u64(32 * i)]);
+    const files: Readonly<Record<string, readonly [string, Buffer]>> = {
+      texts: ['MODEL_NO_TENSORS', head(0, 1, texts(4_000_000))],
+      'more texts': ['GGUF_TOO_MANY', head(0, 1, texts(4_000_001))],
+      keys: ['GGUF_TRUNCATED', head(0, 65_536, many(65_535, key))],
+      tensors: ['GGUF_TRUNCATED', head(150_000, 0, many(150_000, info))],
+    };
+    for (const [name, [, bytes]] of Object.entries(files)) await writeFile(path.join(folder, name), bytes);
+    const found = await openedApart(Object.keys(files).map((name) => path.join(folder, name)));
+    for (const [i, [name, [code]]] of Object.entries(files).entries()) {
+      assert.equal(found[i]!.code, code, name);
+      assert.ok(found[i]!.milliseconds < 2000, `${name}: ${found[i]!.milliseconds} ms`);
+      assert.ok(found[i]!.peak < 512, `${name}: ${found[i]!.peak} MiB`);
+    }
   }));
 
 const bad = JSON.parse(readFileSync(vector('bad/expected-gguf.json'), 'utf8')) as Record<string, string>;
