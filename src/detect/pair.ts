@@ -14,7 +14,8 @@ const MAX_UNPAIRED = 4000;
 
 /**
  * Pairs tensors by name and shape; by name alone where only widths differ; what is left by shape in graph order
- * (a longest common subsequence, so that an added or removed layer shifts nothing).
+ * (a longest common subsequence, so that an added or removed layer shifts nothing), matrices before vectors; then once
+ * more what is still left, since formats that list vectors apart from matrices keep the order of each.
  */
 export function pairTensors(reference: Subject, suspect: Subject): Pairing {
   const names = new Map<string, string>();
@@ -26,18 +27,26 @@ export function pairTensors(reference: Subject, suspect: Subject): Pairing {
       taken.add(name);
     }
   }
-  const left = [...reference.tensors].filter(([name]) => !names.has(name)).slice(0, MAX_UNPAIRED);
-  const right = [...suspect.tensors].filter(([name]) => !taken.has(name)).slice(0, MAX_UNPAIRED);
   const byPosition: string[] = [];
-  for (const [i, j] of commonSubsequence(
-    left.map(([, tensor]) => shapeKey(tensor.shape, tensor.role)),
-    right.map(([, tensor]) => shapeKey(tensor.shape, tensor.role)),
-  )) {
-    names.set(left[i]![0], right[j]![0]);
-    byPosition.push(left[i]![0]);
+  for (let pass = 0; pass < 2; pass++) {
+    const left = [...reference.tensors].filter(([name]) => !names.has(name)).slice(0, MAX_UNPAIRED);
+    const right = [...suspect.tensors].filter(([name]) => !taken.has(name)).slice(0, MAX_UNPAIRED);
+    const pairs = commonSubsequence(
+      left.map(([, tensor]) => shapeKey(tensor.shape, tensor.role)),
+      right.map(([, tensor]) => shapeKey(tensor.shape, tensor.role)),
+      left.map(([, tensor]) => (tensor.shape.length > 1 ? MATRIX : 1)),
+    );
+    for (const [i, j] of pairs) {
+      names.set(left[i]![0], right[j]![0]);
+      taken.add(right[j]![0]);
+      byPosition.push(left[i]![0]);
+    }
   }
   return { names, byPosition };
 }
+
+/** Worth of a matrix beside a vector: a chain of biases never outweighs the weights. 4,000 of them fit 16 bits. */
+const MATRIX = 8;
 
 const shapeKey = (shape: readonly number[], role: string): string => `${role} ${shape.join('×')}`;
 
@@ -48,14 +57,15 @@ const couldPair = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length &&
   a.every((size, axis) => Math.max(size, b[axis]!) <= MAX_WIDTH_RATIO * Math.min(size, b[axis]!) || size === b[axis]);
 
-function commonSubsequence(a: readonly string[], b: readonly string[]): [number, number][] {
+/** @param worth of each place of `a`; the subsequence of the greatest sum is taken */
+function commonSubsequence(a: readonly string[], b: readonly string[], worth: readonly number[]): [number, number][] {
   const width = b.length + 1;
   const length = new Uint16Array((a.length + 1) * width);
   for (let i = a.length - 1; i >= 0; i--) {
     for (let j = b.length - 1; j >= 0; j--) {
       length[i * width + j] =
         a[i] === b[j]
-          ? length[(i + 1) * width + j + 1]! + 1
+          ? length[(i + 1) * width + j + 1]! + worth[i]!
           : Math.max(length[(i + 1) * width + j]!, length[i * width + j + 1]!);
     }
   }

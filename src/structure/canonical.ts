@@ -1,10 +1,10 @@
 /** A model in one layout whatever wrote it: linear weights out × in, convolutions OIHW, dequantised. */
 import { inputError } from '../base/index.js';
-import type { Graph, Model, Tensor } from '../formats/index.js';
+import type { DType, Graph, Model, Tensor } from '../formats/index.js';
 import { type CanonicalTensor, canonicalTensor } from './canonical-tensor.js';
 import { axesOfFamily, groupsOfFamily } from './families.js';
 import { groupsOf, pinsOf } from './groups.js';
-import { groupsFromNames, roleFromName } from './names.js';
+import { groupsFromNames, rolesFromNames } from './names.js';
 import { quantisationOf, scalesByName } from './quantisation.js';
 import type { UnitGroup } from './types.js';
 import { type BatchNormFold, subgraphsOf, walkGraph } from './walk.js';
@@ -92,19 +92,29 @@ async function factors(model: Model, { gamma, variance, epsilon }: BatchNormFold
   return g.map((value, k) => value / Math.sqrt(v[k]! + epsilon));
 }
 
+/** Wide integers are shapes and indices; narrow ones may be quantised weights. */
+const isNumeric = ({ dtype }: { readonly dtype: DType }): boolean => !/^[IU](32|64)$/.test(dtype);
+
 async function fromNames(model: Model, plainStack: boolean): Promise<CanonicalModel> {
   const tensors = new Map<string, CanonicalTensor>();
   const axesOf = axesOfFamily(new Set(model.tensors.keys()));
+  const roleOf = rolesFromNames([...model.tensors.values()].filter(isNumeric));
   for (const tensor of model.tensors.values()) {
     const perm = tensor.outputsFirst ?? axesOf(tensor.name) ?? tensor.shape.map((_, k) => k);
-    const use = { tensor, role: roleFromName(tensor), perm, node: tensor.name };
+    const use = {
+      tensor,
+      role: isNumeric(tensor) ? roleOf(tensor) : ('other' as const),
+      perm,
+      node: tensor.name,
+    };
     const quantisation = await quantisationOf(tensor, use.perm, scalesByName(model, tensor), (scale) => scale);
     tensors.set(tensor.name, await canonicalTensor(tensor, use, tensor.name, quantisation, null));
   }
   return {
     model,
     tensors,
-    groups: groupsOfFamily([...tensors.values()]) ?? groupsFromNames([...tensors.values()], plainStack),
+    groups:
+      groupsOfFamily([...tensors.values()]) ?? groupsFromNames([...tensors.values()].filter(isNumeric), plainStack),
     foldFactors: async () => null,
     leftOut: [],
     fromGraph: false,

@@ -32,12 +32,22 @@ const plain = (tensor: string, axis: number, repeat = 1): Segment => ({
 });
 
 /**
+ * Roles of all tensors of a model without a graph. Formats that compile their models (TFLite) name tensors after
+ * operations: where no name speaks of weights, every array of two or more axes is one, and what has one axis a bias.
+ */
+export function rolesFromNames(tensors: readonly NamedShape[]): (tensor: NamedShape) => Role {
+  if (tensors.some((tensor) => roleFromName(tensor) === 'weight')) return roleFromName;
+  return ({ shape }) => (shape.length >= 2 ? 'weight' : shape.length === 1 ? 'bias' : 'other');
+}
+
+/**
  * Each weight of two or more axes is a layer, in natural order of names; its outputs feed the next one, flattened where
  * the widths say so. Groups of equal width are one unless the owner vouches, since a residual may tie them.
  */
 export function groupsFromNames(tensors: readonly NamedShape[], plainStack: boolean): readonly UnitGroup[] {
+  const roleOf = rolesFromNames(tensors);
   const ordered = [...tensors].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
-  const layers = ordered.filter((tensor) => roleFromName(tensor) === 'weight');
+  const layers = ordered.filter((tensor) => roleOf(tensor) === 'weight');
   const groups: UnitGroup[] = [];
   for (let l = 0; l + 1 < layers.length; l++) {
     const [layer, next] = [layers[l]!, layers[l + 1]!];
@@ -51,7 +61,7 @@ export function groupsFromNames(tensors: readonly NamedShape[], plainStack: bool
         tensor.shape[0] === size &&
         (stem(tensor.name) === stem(layer.name) ||
           (isBetween(tensor.name, layer.name, next.name) &&
-            roleFromName(tensor) !== 'other' &&
+            roleOf(tensor) !== 'other' &&
             stem(tensor.name) !== stem(next.name))),
     );
     groups.push({
