@@ -80,3 +80,5 @@ export const MAX_TFJS_JSON = 64_000_000;
 export const MAX_TFJS_STRINGS = 4_000_000;
 /** Tables and list elements of a FlatBuffer: TFLite models of 10,000 operators have some 150,000. */
 export const MAX_FLATBUFFER_PARTS = 400_000;
+/** Branches and bodies of loops: real models have some hundred at most. */
+export const MAX_TFLITE_GRAPHS = 10_000;

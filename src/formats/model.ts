@@ -25,15 +25,6 @@ export type DType =
   | 'BOOL'
   | 'STRING';
 
-/** How stored integers stand for numbers: value = (stored − zero) · Π factors. */
-export interface StoredScales {
-  /** Each of one element, or one per position of `axis`. */
-  readonly factors: readonly Tensor[];
-  readonly zero: Tensor | null;
-  /** Stored axis of the channels; null where everything is single. */
-  readonly axis: number | null;
-}
-
 export interface Tensor {
   /** Unique in the model. An initialiser inside an ONNX subgraph is `node/branch/name`. */
   readonly name: string;
@@ -53,8 +44,6 @@ export interface Tensor {
    * `read` gives the expanded values, as the format's own runtime computes them.
    */
   readonly packed?: { readonly as: string; readonly bits: number };
-  /** Where the format itself says how this tensor's integers are dequantised (TFLite). `read` gives the integers. */
-  readonly scales?: StoredScales;
   /**
    * Elements [start, end) in row-major order as float64 (exact for every float type and for integers below 2^53).
    * Raw stored values: no dequantisation, but see `packed`.

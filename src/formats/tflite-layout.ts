@@ -18,11 +18,11 @@ const DEQUANTIZE = 6;
 const FULLY_CONNECTED = 9;
 
 /** Field numbers of schema.fbs. */
-const OPERATOR = { code: 0, inputs: 1, outputs: 2, optionsType: 3, options: 4 } as const;
+export const OPERATOR = { code: 0, inputs: 1, outputs: 2, optionsType: 3, options: 4 } as const;
 const OPERATOR_CODE = { deprecated: 0, builtin: 3 } as const;
 const BATCH_MATMUL_OPTIONS = { adjointY: 1 } as const;
 /** Inputs of one operator: Concatenation has as many as a model has branches. */
-const MAX_INPUTS = 65_536;
+export const MAX_INPUTS = 65_536;
 
 /** The builtin operator of each operator code: the older field holds those up to 127. */
 export async function operatorCodes(model: Table, field: number): Promise<readonly number[]> {
@@ -66,7 +66,7 @@ export async function layoutsIn(
   }
   for (const [output, input] of expanded) {
     const through = uses.get(output);
-    if (through !== undefined) uses.set(input, [...(uses.get(input) ?? []), ...through]);
+    if (through !== undefined) uses.set(input, [...(uses.get(input) ?? []), ...through].slice(0, MAX_RANK));
   }
   return (tensor, rank) => {
     const [first, ...others] = uses.get(tensor) ?? [];

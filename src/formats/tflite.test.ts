@@ -37,18 +37,25 @@ for (const [file, wanted] of Object.entries(expected.files)) {
   test(`${file}: names, types, shapes, values, scales and zero points`, async () => {
     const model = await openModel(good(file));
     assert.equal(model.format, 'tflite');
-    const numeric = [...model.tensors.values()].filter(({ dtype }) => dtype !== 'STRING');
-    assert.deepEqual(numeric.map(({ name }) => name).sort(), Object.keys(wanted).sort());
-    for (const tensor of numeric) {
+    const own = [...model.tensors.values()].filter(({ name, dtype }) => dtype !== 'STRING' && name in wanted);
+    const parameters = Object.entries(wanted).flatMap(([name, { scale, zero }]) => [
+      ...(scale === undefined ? [] : [`${name}_scale`]),
+      ...(scale === undefined || zero === null ? [] : [`${name}_zero_point`]),
+    ]);
+    const numeric = [...model.tensors.values()].filter(({ dtype }) => dtype !== 'STRING').map(({ name }) => name);
+    assert.deepEqual(numeric.sort(), [...Object.keys(wanted), ...parameters].sort());
+    for (const tensor of own) {
       const { dtype, shape, values, scale, zero, axis } = wanted[tensor.name]!;
       assert.deepEqual([tensor.dtype, tensor.shape], [dtype, shape], tensor.name);
       assert.deepEqual([...(await all(tensor))], values, tensor.name);
       assert.deepEqual(await tensor.read(1, 3), Float64Array.from(values.slice(1, 3)), tensor.name);
-      assert.equal(tensor.scales === undefined, scale === undefined, tensor.name);
-      if (tensor.scales === undefined) continue;
-      assert.deepEqual([...(await all(tensor.scales.factors[0]!))], scale);
-      assert.deepEqual(tensor.scales.zero && [...(await all(tensor.scales.zero))], zero);
-      assert.equal(tensor.scales.axis, axis);
+      const node = model.graph!.nodes.find(({ op, inputs }) => op === 'DequantizeLinear' && inputs[0] === tensor.name);
+      assert.equal(node === undefined, scale === undefined, tensor.name);
+      if (node === undefined) continue;
+      assert.deepEqual(node.inputs.slice(1), [`${tensor.name}_scale`, `${tensor.name}_zero_point`]);
+      assert.deepEqual([...(await all(model.tensors.get(node.inputs[1]!)!))], scale);
+      assert.deepEqual([...(await all(model.tensors.get(node.inputs[2]!)!))], zero);
+      assert.equal(node.attributes.get('axis') ?? null, axis);
     }
     await model.close();
   });
