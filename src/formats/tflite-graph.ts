@@ -14,7 +14,10 @@ export interface Subgraph {
 
 const SUBGRAPH = { inputs: 1, outputs: 2, operators: 3 } as const;
 /** Operators that run other graphs, and the options that number these: IF, WHILE, CALL_ONCE. */
-const CALLS: Readonly<Record<number, readonly number[]>> = { 118: [0, 1], 119: [0, 1], 129: [0] };
+const IF = 118;
+const CALLS: Readonly<Record<number, readonly number[]>> = { [IF]: [0, 1], 119: [0, 1], 129: [0] };
+/** @param captured what a branch takes from outside, where it stands in its caller as ONNX has it */
+type Nested = (index: number, captured?: readonly string[]) => Promise<Graph | null>;
 /** Constants that shapes, axes and orders are given as. */
 const MAX_INTS = 64;
 
@@ -26,11 +29,11 @@ export async function graphOf(
 ): Promise<Graph | null> {
   // Each graph stands at its first caller alone: graphs that call each other would have no end.
   const placed = new Set<Subgraph>();
-  const translate = async (index: number): Promise<Graph | null> => {
+  const translate: Nested = async (index, captured) => {
     const subgraph = subgraphs[index];
     if (subgraph === undefined || placed.has(subgraph)) return null;
     placed.add(subgraph);
-    return translated(subgraph, codes, names, translate);
+    return translated(subgraph, codes, names, translate, captured);
   };
   return translate(0);
 }
@@ -39,7 +42,8 @@ async function translated(
   { table, title, entries, prefix }: Subgraph,
   codes: readonly number[],
   names: Names,
-  nested: (index: number) => Promise<Graph | null>,
+  nested: Nested,
+  captured: readonly string[] | undefined,
 ): Promise<Graph> {
   const values = valueNames(entries, names);
   const initialisers = new Map<string, Tensor>();
@@ -68,6 +72,11 @@ async function translated(
       table.file.fail('an operator takes a tensor that its graph does not have', table.at, { got: String(index) })
     );
   };
+  const takes = await table.integers(SUBGRAPH.inputs, MAX_INPUTS);
+  for (const [k, from] of (captured ?? []).entries()) {
+    const to = takes[k] === undefined ? '' : named(takes[k]);
+    if (to !== '') nodes.push(identity(from, to));
+  }
   let number = 0;
   for await (const operator of table.tables(SUBGRAPH.operators)) {
     await add(operator, codes, entries, named, `${prefix}op${number++}`, nodes, nested);
@@ -79,13 +88,22 @@ async function translated(
   });
   return {
     name: title,
-    inputs: (await table.integers(SUBGRAPH.inputs, MAX_INPUTS)).map(info),
+    inputs: captured === undefined ? takes.map(info) : [],
     outputs: (await table.integers(SUBGRAPH.outputs, MAX_INPUTS)).map(info),
     valueInfo: [],
     nodes,
     initialisers,
   };
 }
+
+const identity = (from: string, to: string): GraphNode => ({
+  name: to,
+  op: 'Identity',
+  domain: '',
+  inputs: [from],
+  outputs: [to],
+  attributes: new Map(),
+});
 
 /** Of constants their own names; of what is computed names that no constant has, and none twice. */
 function valueNames(entries: readonly Entry[], names: Names): string[] {
@@ -106,7 +124,7 @@ async function add(
   named: (index: number) => string,
   name: string,
   nodes: GraphNode[],
-  nested: (index: number) => Promise<Graph | null>,
+  nested: Nested,
 ): Promise<void> {
   const code = codes[await operator.u32(OPERATOR.code)] ?? -1;
   const given = await operator.integers(OPERATOR.inputs, MAX_INPUTS);
@@ -144,10 +162,21 @@ async function add(
     nodes.push(...own);
     return;
   }
-  const attributes = new Map<string, AttributeValue>();
+  const captured = code === IF ? inputs.slice(1) : undefined;
+  const graphs: Graph[] = [];
   for (const field of CALLS[code] ?? []) {
-    const graph = await nested((await options?.i32(field)) ?? 0);
-    if (graph !== null) attributes.set(`graph${field}`, graph);
+    const graph = await nested((await options?.i32(field)) ?? 0, captured);
+    if (graph !== null) graphs.push(graph);
   }
+  const [first, second] = graphs;
+  if (code === IF && first && second) {
+    const branches = new Map([
+      ['then_branch', first],
+      ['else_branch', second],
+    ]);
+    nodes.push({ name, op: 'If', domain: '', inputs: inputs.slice(0, 1), outputs, attributes: branches });
+    return;
+  }
+  const attributes = new Map(graphs.map((graph, k): [string, AttributeValue] => [`graph${k}`, graph]));
   nodes.push({ name, op: String(code), domain: 'tflite', inputs, outputs, attributes });
 }

@@ -148,6 +148,70 @@ for (const [name, weights] of [
   });
 }
 
+test('the graph in ONNX’s terms: images channels first, weights outputs first, integers dequantised', async () => {
+  const model = await openModel(good('quantised.tflite'));
+  const graph = model.graph!;
+  assert.deepEqual(
+    graph.nodes.map(({ op }) => op),
+    [
+      ...new Array<string>(6).fill('DequantizeLinear'),
+      ...['Transpose', 'Transpose', 'Conv', 'Transpose'],
+      ...['Transpose', 'Transpose', 'Conv', 'Transpose'],
+      ...['Flatten', 'Gemm'],
+    ],
+  );
+  const [first, depthwise] = graph.nodes.filter(({ op }) => op === 'Conv');
+  assert.deepEqual(Object.fromEntries(first!.attributes), {
+    auto_pad: 'VALID',
+    strides: [1, 1],
+    dilations: [1, 1],
+    kernel_shape: [3, 3],
+    group: 1,
+  });
+  assert.equal(depthwise!.attributes.get('group'), 4);
+  assert.deepEqual(graph.inputs, [{ name: 'image', dtype: 'I8', shape: [1, 6, 6, 2] }]);
+  assert.deepEqual(graph.outputs, [{ name: 'y', dtype: 'I8', shape: [1, 5] }]);
+  // Whatever a node takes was given before: by the graph, a constant, or a node.
+  const given = new Set([...graph.inputs.map(({ name }) => name), ...graph.initialisers.keys()]);
+  for (const { inputs, outputs } of graph.nodes) {
+    for (const input of inputs) assert.ok(given.has(input), input);
+    for (const output of outputs) given.add(output);
+  }
+  assert.ok(given.has('y'));
+  await model.close();
+});
+
+test('the convolutions of a real graph follow each other as those of its ONNX file, with the same weights', async () => {
+  const [lite, onnx] = [await openModel(real('embedding_model.tflite')), await openModel(real('embedding_model.onnx'))];
+  const weights = async (model: Model): Promise<readonly (readonly number[])[]> => {
+    const turned = new Map(
+      model.graph!.nodes.flatMap(({ op, inputs, outputs }) => (op === 'Transpose' ? [[outputs[0]!, inputs[0]!]] : [])),
+    );
+    const names = model
+      .graph!.nodes.filter(({ op }) => op === 'Conv')
+      .map(({ inputs }) => turned.get(inputs[1]!) ?? inputs[1]!);
+    return Promise.all(
+      names.map(async (name) => reordered(model.tensors.get(name)!, await all(model.tensors.get(name)!))),
+    );
+  };
+  const [mine, theirs] = [await weights(lite), await weights(onnx)];
+  assert.equal(mine.length, 20);
+  assert.ok(mine.every((values, k) => nearly(values, theirs[k]!)));
+  await lite.close();
+  await onnx.close();
+});
+
+test('branches of an If stand in the node that chooses, and take values from outside', async () => {
+  const model = await openModel(real('hey_jarvis_v0.1.tflite'));
+  const node = model.graph!.nodes.find(({ op }) => op === 'If')!;
+  assert.deepEqual([...node.attributes.keys()], ['then_branch', 'else_branch']);
+  for (const branch of node.attributes.values()) {
+    assert.ok(typeof branch === 'object' && 'nodes' in branch && branch.outputs.length === node.outputs.length);
+    assert.deepEqual(branch.inputs, []);
+  }
+  await model.close();
+});
+
 test('a copy with changed values opens and holds them', () =>
   inTemporaryFolder(async (folder) => {
     const out = path.join(folder, 'copy.tflite');
