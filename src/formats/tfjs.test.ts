@@ -109,6 +109,124 @@ test('where outputs lie: by the layers’ classes, by the operators that take a 
   assert.deepEqual(await layoutsIn('bare'), {});
 });
 
+test('the graph in ONNX’s terms, in an order that can be computed', async () => {
+  const model = await openModel(good('graph'));
+  const graph = model.graph!;
+  assert.deepEqual(
+    graph.nodes.map(({ op }) => op),
+    [
+      ...['Identity', 'Transpose', 'Transpose', 'Conv', 'Transpose'],
+      ...['Transpose', 'Transpose', 'Conv', 'Transpose'],
+      ...['Gemm', 'Gemm', 'Gemm', 'Gemm'],
+    ],
+  );
+  assert.deepEqual(
+    graph.nodes
+      .filter(({ op }) => op === 'Gemm')
+      .map(({ inputs, attributes }) => [inputs[1], attributes.get('transB')]),
+    [
+      ['dense/w', 0],
+      ['dense/turned', 1],
+      ['both', 0],
+      ['both', 1],
+    ],
+  );
+  const [conv, depthwise] = graph.nodes.filter(({ op }) => op === 'Conv');
+  assert.deepEqual(Object.fromEntries(conv!.attributes), {
+    auto_pad: 'SAME_UPPER',
+    strides: [1, 1],
+    dilations: [1, 1],
+    kernel_shape: [3, 3],
+    group: 1,
+  });
+  assert.equal(depthwise!.attributes.get('group'), 4);
+  assert.deepEqual(graph.inputs, [
+    { name: 'x', dtype: 'F32', shape: [1, 4, 4, 2] },
+    { name: 'features', dtype: 'F32', shape: [1, 6] },
+  ]);
+  assert.deepEqual(
+    graph.outputs.map(({ name }) => name),
+    ['d', 'n', 'p'],
+  );
+  await model.close();
+  assert.equal((await openModel(good('layers'))).graph, null);
+});
+
+/** A graph model of given nodes, whose weights have zeros for bytes. */
+const graphModel = (
+  node: readonly object[],
+  weights: readonly { readonly name: string; readonly shape: readonly number[]; readonly dtype: string }[],
+) => {
+  const bytes = weights.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+  const json = { modelTopology: { node }, weightsManifest: [{ paths: ['data'], weights }] };
+  return openModel(memorySource(Buffer.from(JSON.stringify(json)), 'model.json'), async () =>
+    memorySource(new Uint8Array(bytes), 'data'),
+  );
+};
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const texts = (...values: readonly string[]) => ({ list: { s: values.map(base64) } });
+
+test('fused operators are taken apart; nodes stand in any order; what is not known keeps its name', async () => {
+  const attr = { padding: { s: base64('SAME') }, strides: { list: { i: ['1', '2', '2', '1'] } } };
+  const model = await graphModel(
+    [
+      { name: 'y', op: 'Mystery', input: ['p', 's:1', '^late'] },
+      { name: 's', op: 'Split', input: ['axis', 'm'] },
+      { name: 'm', op: '_FusedMatMul', input: ['flat', 'w2', 'b2'], attr: { fused_ops: texts('BiasAdd', 'Relu') } },
+      { name: 'flat', op: 'Reshape', input: ['p', 'sizes'] },
+      {
+        name: 'p',
+        op: '_FusedConv2D',
+        input: ['x', 'w', 'b', 'slopes'],
+        attr: { ...attr, fused_ops: texts('BiasAdd', 'Prelu') },
+      },
+      { name: 'odd', op: 'Conv2D', input: ['x', 'w'], attr: { ...attr, data_format: { s: base64('NCHW') } } },
+      { name: 'late', op: 'NoOp' },
+      { name: 'x', op: 'Placeholder' },
+      ...['w', 'b', 'slopes', 'w2', 'b2', 'axis', 'sizes'].map((name) => ({ name, op: 'Const' })),
+    ],
+    [
+      { name: 'w', shape: [3, 3, 2, 4], dtype: 'float32' },
+      { name: 'b', shape: [4], dtype: 'float32' },
+      { name: 'slopes', shape: [4], dtype: 'float32' },
+      { name: 'w2', shape: [4, 6], dtype: 'float32' },
+      { name: 'b2', shape: [6], dtype: 'float32' },
+      { name: 'axis', shape: [], dtype: 'int32' },
+      { name: 'sizes', shape: [2], dtype: 'int32' },
+    ],
+  );
+  const nodes = model.graph!.nodes.map(({ op, domain, outputs }) => `${domain}${domain && ':'}${op} ${outputs.length}`);
+  assert.deepEqual(nodes, [
+    ...['Transpose 1', 'Transpose 1', 'Conv 1', 'Transpose 1', 'PRelu 1'],
+    ...['Reshape 1', 'Gemm 1', 'Relu 1', 'Split 2'],
+    ...['tensorflow:Mystery 1', 'tensorflow:Conv2D 1', 'tensorflow:NoOp 1'],
+  ]);
+  assert.deepEqual(model.graph!.inputs, [{ name: 'x', dtype: null, shape: null }]);
+  assert.deepEqual(
+    model.graph!.outputs.map(({ name }) => name),
+    ['y', 'odd'],
+  );
+});
+
+test('graphs that go in circles, and chains as long as the graph, are read; outputs without end are refused', async () => {
+  const one = [{ name: 'w', shape: [1], dtype: 'float32' }];
+  const circle = await graphModel(
+    [
+      { name: 'a', op: 'Relu', input: ['b'] },
+      { name: 'b', op: 'Relu', input: ['a'] },
+      { name: 'w', op: 'Const' },
+      { name: 'i', op: 'Identity', input: ['i'] },
+    ],
+    one,
+  );
+  assert.equal(circle.graph!.nodes.length, 3);
+  const chain = Array.from({ length: 50_000 }, (_, i) => ({ name: `n${i}`, op: 'Relu', input: [`n${i + 1}`] }));
+  assert.equal((await graphModel(chain, one)).graph!.nodes.length, 50_000);
+  const many = Array.from({ length: 1000 }, (_, i) => ({ name: `n${i}`, op: 'Relu', input: [`n${i}:9999`] }));
+  await assert.rejects(graphModel(many, one), refusal('TFJS_TOO_MANY'));
+  await assert.rejects(graphModel(new Array(100_001).fill({ name: 'n', op: 'Relu' }), one), refusal('TFJS_TOO_MANY'));
+});
+
 test('a copy with changed values, across files, opens and holds them', () =>
   inTemporaryFolder(async (folder) => {
     const model = await openModel(good('layers'));

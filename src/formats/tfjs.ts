@@ -11,6 +11,7 @@ import { MAX_TENSORS, MAX_TFJS_JSON, MAX_TFJS_STRINGS } from './limits.js';
 import type { DType, Model } from './model.js';
 import { type ModelFiles, modelOf } from './opened.js';
 import { elementsOf, type StoredTensor, type Stretch, storedTensor } from './stored-tensor.js';
+import { graphOfTfjs } from './tfjs-graph.js';
 import { layoutsOf } from './tfjs-layout.js';
 
 type JsonRecord = { readonly [name: string]: Json };
@@ -42,13 +43,15 @@ export async function openTfjs(source: ByteSource, files: ModelFiles): Promise<M
   for (const [index, group] of (manifest as readonly Json[]).entries()) {
     await readGroup(group, files, `${source.name}, group ${index}`, named, tensors);
   }
+  const placed = tensors.map((tensor) => {
+    const outputsFirst = layouts(tensor);
+    return outputsFirst === undefined ? tensor : { ...tensor, outputsFirst };
+  });
+  const byName = new Map(placed.map((tensor) => [tensor.name, tensor]));
   return modelOf(files, {
     format: 'tfjs',
-    tensors: tensors.map((tensor) => {
-      const outputsFirst = layouts(tensor);
-      return outputsFirst === undefined ? tensor : { ...tensor, outputsFirst };
-    }),
-    graph: null,
+    tensors: placed,
+    graph: isRecord(json) ? await graphOfTfjs(json.modelTopology, byName, source.name) : null,
     opset: null,
     metadata: new Map(
       ['format', 'generatedBy', 'convertedBy'].flatMap((key) => {

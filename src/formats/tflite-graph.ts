@@ -1,8 +1,9 @@
 /** The graph of a TFLite model in ONNX's terms: operators by `tflite-operators.ts`, integer weights behind DequantizeLinear. */
 import type { Table } from './flatbuffers.js';
 import type { AttributeValue, Graph, GraphNode, Tensor, ValueInfo } from './model.js';
+import { nodeSink } from './onnx-terms.js';
 import { MAX_INPUTS, OPERATOR } from './tflite-layout.js';
-import { ALL_OUTPUTS, type Operation, TRANSLATIONS } from './tflite-operators.js';
+import { type Operation, TRANSLATIONS } from './tflite-operators.js';
 import type { Entry, Names } from './tflite-tensors.js';
 
 export interface Subgraph {
@@ -132,20 +133,9 @@ async function add(
   const outputs = (await operator.integers(OPERATOR.outputs, MAX_INPUTS)).map(named);
   const options = (await operator.union(OPERATOR.optionsType, OPERATOR.options))?.table;
   const own: GraphNode[] = [];
-  const node: Operation['node'] = (op, from, attributes = {}, output = `${outputs[0]}/${name}.${own.length}`) => {
-    own.push({
-      name: own.length === 0 ? name : `${name}.${own.length}`,
-      op,
-      domain: '',
-      inputs: from,
-      outputs: output === ALL_OUTPUTS ? outputs : [output],
-      attributes: new Map(Object.entries(attributes)),
-    });
-    return output;
-  };
   const operation: Operation = {
+    ...nodeSink(own, name, outputs),
     inputs,
-    outputs,
     shape: (input) => entries[given[input] ?? -1]?.shape ?? [],
     ints: async (input) => {
       const constant = entries[given[input] ?? -1]?.constant;
@@ -155,7 +145,6 @@ async function add(
     byte: async (field) => options?.u8(field) ?? 0,
     integer: async (field) => options?.i32(field) ?? 0,
     integers: async (field) => options?.integers(field, MAX_INTS) ?? [],
-    node,
   };
   const isWhole = inputs.length > 0 && inputs[0] !== '' && outputs.length > 0;
   if (isWhole && (await TRANSLATIONS[code]?.(operation))) {

@@ -3,13 +3,12 @@
  * convolutions, pooling and resizing stand between transpositions. What has no counterpart keeps its number, in the
  * domain `tflite`, and nothing is claimed of it. Numbers of operators and options: schema.fbs.
  */
-import type { AttributeValue } from './model.js';
+import { ALL_OUTPUTS, type Attributes, lastNode, type NodeSink, onImages } from './onnx-terms.js';
 
 /** One operator while it is translated. */
-export interface Operation {
+export interface Operation extends NodeSink {
   /** Names of its inputs; '' for an absent one. */
   readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
   /** Sizes of an input. */
   shape(input: number): readonly number[];
   /** Numbers of an input that is a small constant; null where it is computed. */
@@ -18,29 +17,19 @@ export interface Operation {
   byte(field: number): Promise<number>;
   integer(field: number): Promise<number>;
   integers(field: number): Promise<readonly number[]>;
-  /** Adds a node. @param output a new name where none is given. @returns the output's name */
-  node(op: string, inputs: readonly string[], attributes?: Attributes, output?: string): string;
 }
-type Attributes = Readonly<Record<string, AttributeValue>>;
 /** False: no counterpart here. */
 type Translation = (operation: Operation) => Promise<boolean>;
 
 const ACTIVATIONS: Readonly<Record<number, string>> = { 1: 'Relu', 2: 'Clip', 3: 'Clip', 4: 'Tanh', 5: 'Sign' };
 
-/** The last node, with the activation fused into it. */
-function last(
+const last = (
   operation: Operation,
   activation: number,
   op: string,
   inputs: readonly string[],
   attributes: Attributes = {},
-): true {
-  const [output] = operation.outputs;
-  const name = ACTIVATIONS[activation];
-  if (name === undefined) operation.node(op, inputs, attributes, output);
-  else operation.node(name, [operation.node(op, inputs, attributes)], {}, output);
-  return true;
-}
+): true => lastNode(operation, ACTIVATIONS[activation], op, inputs, attributes);
 
 const simple =
   (op: string, attributes: Attributes = {}): Translation =>
@@ -54,28 +43,6 @@ const arithmetic =
 
 const square: Translation = async (operation) =>
   last(operation, 0, 'Mul', [operation.inputs[0]!, operation.inputs[0]!]);
-
-const channelsFirst = (rank: number): readonly number[] => [
-  0,
-  rank - 1,
-  ...Array.from({ length: rank - 2 }, (_, k) => k + 1),
-];
-const channelsLast = (rank: number): readonly number[] => [0, ...Array.from({ length: rank - 2 }, (_, k) => k + 2), 1];
-
-/** `op` on images turned channels first, and back; the activation comes last. */
-function onImages(
-  operation: Operation,
-  x: string,
-  rank: number,
-  op: string,
-  others: readonly string[],
-  attributes: Attributes,
-  activation: number,
-): true {
-  const turned = operation.node('Transpose', [x], { perm: channelsFirst(rank) });
-  const y = operation.node(op, [turned, ...others], attributes);
-  return last(operation, activation, 'Transpose', [y], { perm: channelsLast(rank) });
-}
 
 const padding = (code: number): Attributes => ({ auto_pad: code === 1 ? 'VALID' : 'SAME_UPPER' });
 const atLeastOne = (size: number): number => Math.max(1, size);
@@ -103,7 +70,15 @@ const convolution =
     };
     const weight = operation.node('Transpose', [w], { perm });
     const others = bias ? [weight, bias] : [weight];
-    return onImages(operation, x, rank, 'Conv', others, attributes, await operation.byte(fields.activation));
+    return onImages(
+      operation,
+      x,
+      rank,
+      'Conv',
+      others,
+      attributes,
+      ACTIVATIONS[await operation.byte(fields.activation)],
+    );
   };
 
 /** Inputs: sizes of the output, weight (O, H, W, I), images, perhaps a bias. */
@@ -112,7 +87,15 @@ const transposedConvolution: Translation = async (operation) => {
   if (!w || !x || operation.shape(1).length !== 4) return false;
   const weight = operation.node('Transpose', [w], { perm: [3, 0, 1, 2] });
   const others = bias ? [weight, bias] : [weight];
-  return onImages(operation, x, 4, 'ConvTranspose', others, padding(await operation.byte(0)), await operation.byte(3));
+  return onImages(
+    operation,
+    x,
+    4,
+    'ConvTranspose',
+    others,
+    padding(await operation.byte(0)),
+    ACTIVATIONS[await operation.byte(3)],
+  );
 };
 
 const pool =
@@ -124,10 +107,10 @@ const pool =
       strides: [atLeastOne(strideH!), atLeastOne(strideW!)],
       kernel_shape: [atLeastOne(height!), atLeastOne(width!)],
     };
-    return onImages(operation, operation.inputs[0]!, 4, op, [], attributes, await operation.byte(5));
+    return onImages(operation, operation.inputs[0]!, 4, op, [], attributes, ACTIVATIONS[await operation.byte(5)]);
   };
 
-const resize: Translation = async (operation) => onImages(operation, operation.inputs[0]!, 4, 'Resize', [], {}, 0);
+const resize: Translation = async (operation) => onImages(operation, operation.inputs[0]!, 4, 'Resize', [], {});
 
 /** Inputs of more axes are flattened into rows as long as the weight's, unless all axes are kept. */
 const fullyConnected: Translation = async (operation) => {
@@ -212,9 +195,6 @@ const split =
     );
     return true;
   };
-/** The node gives all outputs of its operator. */
-export const ALL_OUTPUTS = '*';
-
 const END = 2 ** 31 - 1;
 
 /** Bits of the masks: from the start, to the end, and an axis of one position that is dropped. */
