@@ -3,7 +3,16 @@
  * channels first, keeps its name, in the domain `tensorflow`, and nothing is claimed of it. Sources: TensorFlow's op
  * definitions and the operation mappers of tfjs-converter.
  */
-import { ALL_OUTPUTS, type Attributes, lastNode, type NodeSink, onImages } from './onnx-terms.js';
+import {
+  ALL_OUTPUTS,
+  type Attributes,
+  lastNode,
+  type NodeSink,
+  onImages,
+  packedNodes,
+  paddedNodes,
+  slicedNodes,
+} from './onnx-terms.js';
 
 /** One operator while it is translated. */
 export interface TfOperation extends NodeSink {
@@ -152,23 +161,14 @@ const concat: Translation = async (operation) => {
   return axis !== undefined && lastNode(operation, undefined, 'Concat', operation.inputs.slice(0, -1), { axis });
 };
 
-const pack: Translation = (operation) => {
-  const axis = operation.integer('axis') ?? 0;
-  const parts = operation.inputs.map((input) => operation.node('Unsqueeze', [input], { axes: [axis] }));
-  return lastNode(operation, undefined, 'Concat', parts, { axis });
-};
+const pack: Translation = (operation) => packedNodes(operation, operation.inputs, operation.integer('axis') ?? 0);
 
 const transpose: Translation = async (operation) => {
   const perm = await operation.ints(1);
   return perm !== null && lastNode(operation, undefined, 'Transpose', [operation.inputs[0]!], { perm });
 };
 
-const pad: Translation = async (operation) => {
-  const given = await operation.ints(1);
-  if (given === null) return false;
-  const pads = [...given.filter((_, k) => k % 2 === 0), ...given.filter((_, k) => k % 2 === 1)];
-  return lastNode(operation, undefined, 'Pad', [operation.inputs[0]!], { pads });
-};
+const pad: Translation = async (operation) => paddedNodes(operation, operation.inputs[0]!, await operation.ints(1));
 
 const expand: Translation = async (operation) => {
   const axes = await operation.ints(1);
@@ -194,26 +194,38 @@ const gather: Translation = async (operation) => {
   return lastNode(operation, undefined, 'Gather', [x, index], { axis });
 };
 
-const END = 2 ** 31 - 1;
-
-/** Bits of the masks: from the start, to the end, and an axis of one position that is dropped. */
 const stridedSlice: Translation = async (operation) => {
   const [begin, end, steps] = [await operation.ints(1), await operation.ints(2), await operation.ints(3)];
-  const mask = (name: string, axis: number): boolean => (((operation.integer(`${name}_mask`) ?? 0) >> axis) & 1) === 1;
-  const isPlain = !operation.integer('ellipsis_mask') && !operation.integer('new_axis_mask');
-  if (!begin || !end || !steps || !isPlain || steps.some((step) => step !== 1)) return false;
-  const starts = begin.map((at, axis) => (mask('begin', axis) ? 0 : at));
-  const ends = end.map((at, axis) => {
-    if (mask('shrink_axis', axis)) return starts[axis] === -1 ? END : starts[axis]! + 1;
-    return mask('end', axis) ? END : at;
+  const mask = (name: string): number => operation.integer(`${name}_mask`) ?? 0;
+  return slicedNodes(operation, operation.inputs[0]!, {
+    begin,
+    end,
+    steps,
+    fromStart: mask('begin'),
+    toEnd: mask('end'),
+    dropped: mask('shrink_axis'),
+    others: mask('ellipsis') | mask('new_axis'),
   });
-  const axes = begin.flatMap((_, axis) => (mask('shrink_axis', axis) ? [axis] : []));
-  const x = [operation.inputs[0]!];
-  if (axes.length === 0) return lastNode(operation, undefined, 'Slice', x, { starts, ends });
-  return lastNode(operation, undefined, 'Squeeze', [operation.node('Slice', x, { starts, ends })], { axes });
 };
 
+/** Operators that ONNX has by the same name. */
+const SAME =
+  `Reshape Shape Add Sub Mul Div Pow Relu LeakyRelu Elu Selu Sigmoid Tanh Softplus Exp Log Sqrt Neg Abs Reciprocal
+  Floor Ceil Round Sin Cos Erf Cast Identity Equal Less Greater`.split(/\s+/);
+
+/** Operators that ONNX has by another name. */
+const RENAMED = `
+  AddV2 Add, AddN Sum, RealDiv Div, DivNoNan Div, Maximum Max, Minimum Min, Prelu PRelu, Relu6 Clip,
+  ClipByValue Clip, StopGradient Identity, LessEqual LessOrEqual, GreaterEqual GreaterOrEqual, LogicalAnd And,
+  LogicalOr Or, LogicalNot Not, Select Where, SelectV2 Where`;
+
 export const TF_TRANSLATIONS: Readonly<Record<string, Translation>> = {
+  ...Object.fromEntries(SAME.map((name) => [name, simple(name)])),
+  ...Object.fromEntries(
+    RENAMED.split(',')
+      .map((pair) => pair.trim().split(' '))
+      .map(([name, op]) => [name!, simple(op!)]),
+  ),
   Conv2D: convolution(false),
   _FusedConv2D: convolution(false),
   DepthwiseConv2dNative: convolution(true),
@@ -246,62 +258,14 @@ export const TF_TRANSLATIONS: Readonly<Record<string, Translation>> = {
   GatherV2: gather,
   Gather: gather,
   StridedSlice: stridedSlice,
-  Reshape: simple('Reshape'),
-  Shape: simple('Shape'),
   Softmax: simple('Softmax', { axis: -1 }),
   LogSoftmax: simple('LogSoftmax', { axis: -1 }),
   // A bias of the last axis, as broadcasting has it.
   BiasAdd: (operation) => isChannelsLast(operation) && lastNode(operation, undefined, 'Add', operation.inputs),
-  Add: simple('Add'),
-  AddV2: simple('Add'),
-  AddN: simple('Sum'),
-  Sub: simple('Sub'),
-  Mul: simple('Mul'),
-  RealDiv: simple('Div'),
-  Div: simple('Div'),
-  DivNoNan: simple('Div'),
-  Maximum: simple('Max'),
-  Minimum: simple('Min'),
-  Pow: simple('Pow'),
-  Prelu: simple('PRelu'),
   Square: (operation) => lastNode(operation, undefined, 'Mul', [operation.inputs[0]!, operation.inputs[0]!]),
   SquaredDifference: (operation) => {
     const difference = operation.node('Sub', operation.inputs);
     return lastNode(operation, undefined, 'Mul', [difference, difference]);
   },
   Rsqrt: (operation) => lastNode(operation, undefined, 'Reciprocal', [operation.node('Sqrt', operation.inputs)]),
-  Relu: simple('Relu'),
-  Relu6: simple('Clip'),
-  ClipByValue: simple('Clip'),
-  LeakyRelu: simple('LeakyRelu'),
-  Elu: simple('Elu'),
-  Selu: simple('Selu'),
-  Sigmoid: simple('Sigmoid'),
-  Tanh: simple('Tanh'),
-  Softplus: simple('Softplus'),
-  Exp: simple('Exp'),
-  Log: simple('Log'),
-  Sqrt: simple('Sqrt'),
-  Neg: simple('Neg'),
-  Abs: simple('Abs'),
-  Reciprocal: simple('Reciprocal'),
-  Floor: simple('Floor'),
-  Ceil: simple('Ceil'),
-  Round: simple('Round'),
-  Sin: simple('Sin'),
-  Cos: simple('Cos'),
-  Erf: simple('Erf'),
-  Cast: simple('Cast'),
-  Identity: simple('Identity'),
-  StopGradient: simple('Identity'),
-  Equal: simple('Equal'),
-  Less: simple('Less'),
-  LessEqual: simple('LessOrEqual'),
-  Greater: simple('Greater'),
-  GreaterEqual: simple('GreaterOrEqual'),
-  LogicalAnd: simple('And'),
-  LogicalOr: simple('Or'),
-  LogicalNot: simple('Not'),
-  Select: simple('Where'),
-  SelectV2: simple('Where'),
 };

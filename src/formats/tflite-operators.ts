@@ -3,7 +3,16 @@
  * convolutions, pooling and resizing stand between transpositions. What has no counterpart keeps its number, in the
  * domain `tflite`, and nothing is claimed of it. Numbers of operators and options: schema.fbs.
  */
-import { ALL_OUTPUTS, type Attributes, lastNode, type NodeSink, onImages } from './onnx-terms.js';
+import {
+  ALL_OUTPUTS,
+  type Attributes,
+  lastNode,
+  type NodeSink,
+  onImages,
+  packedNodes,
+  paddedNodes,
+  slicedNodes,
+} from './onnx-terms.js';
 
 /** One operator while it is translated. */
 export interface Operation extends NodeSink {
@@ -150,23 +159,14 @@ const reduce =
 const concatenation: Translation = async (operation) =>
   last(operation, await operation.byte(1), 'Concat', operation.inputs, { axis: await operation.integer(0) });
 
-const pack: Translation = async (operation) => {
-  const axis = await operation.integer(1);
-  const parts = operation.inputs.map((input) => operation.node('Unsqueeze', [input], { axes: [axis] }));
-  return last(operation, 0, 'Concat', parts, { axis });
-};
+const pack: Translation = async (operation) => packedNodes(operation, operation.inputs, await operation.integer(1));
 
 const transpose: Translation = async (operation) => {
   const perm = await operation.ints(1);
   return perm !== null && last(operation, 0, 'Transpose', [operation.inputs[0]!], { perm });
 };
 
-const pad: Translation = async (operation) => {
-  const given = await operation.ints(1);
-  if (given === null) return false;
-  const pads = [...given.filter((_, k) => k % 2 === 0), ...given.filter((_, k) => k % 2 === 1)];
-  return last(operation, 0, 'Pad', [operation.inputs[0]!], { pads });
-};
+const pad: Translation = async (operation) => paddedNodes(operation, operation.inputs[0]!, await operation.ints(1));
 
 const expand: Translation = async (operation) => {
   const axes = await operation.ints(1);
@@ -195,51 +195,44 @@ const split =
     );
     return true;
   };
-const END = 2 ** 31 - 1;
-
-/** Bits of the masks: from the start, to the end, and an axis of one position that is dropped. */
 const stridedSlice: Translation = async (operation) => {
   const [begin, end, steps] = [await operation.ints(1), await operation.ints(2), await operation.ints(3)];
-  const [fromStart, toEnd, ellipsis, newAxis, dropped] = await Promise.all(
-    [0, 1, 2, 3, 4].map((field) => operation.integer(field)),
-  );
-  if (!begin || !end || !steps || steps.some((step) => step !== 1) || ellipsis !== 0 || newAxis !== 0) return false;
-  const has = (mask: number | undefined, axis: number): boolean => (((mask ?? 0) >> axis) & 1) === 1;
-  const starts = begin.map((at, axis) => (has(fromStart, axis) ? 0 : at));
-  const ends = end.map((at, axis) => {
-    if (has(dropped, axis)) return starts[axis] === -1 ? END : starts[axis]! + 1;
-    return has(toEnd, axis) ? END : at;
-  });
-  const axes = begin.flatMap((_, axis) => (has(dropped, axis) ? [axis] : []));
-  const slice = [operation.inputs[0]!];
-  if (axes.length === 0) return last(operation, 0, 'Slice', slice, { starts, ends });
-  return last(operation, 0, 'Squeeze', [operation.node('Slice', slice, { starts, ends })], { axes });
+  const masks = await Promise.all([0, 1, 2, 3, 4].map((field) => operation.integer(field)));
+  const [fromStart = 0, toEnd = 0, ellipsis = 0, newAxes = 0, dropped = 0] = masks;
+  const slice = { begin, end, steps, fromStart, toEnd, dropped, others: ellipsis | newAxes };
+  return slicedNodes(operation, operation.inputs[0]!, slice);
 };
 
 const gather: Translation = async (operation) =>
   last(operation, 0, 'Gather', operation.inputs, { axis: await operation.integer(0) });
 
+/**
+ * Operators that ONNX has, too. What DEQUANTIZE (6) takes is a float16 constant, or the integers of one that stands
+ * behind its DequantizeLinear already.
+ */
+const SAME = `
+  6 Cast, 8 Floor, 14 Sigmoid, 19 Relu, 20 Clip, 21 Clip, 22 Reshape, 28 Tanh, 47 Exp, 53 Cast, 54 PRelu, 55 Max,
+  57 Min, 58 Less, 59 Neg, 61 Greater, 62 GreaterOrEqual, 63 LessOrEqual, 64 Where, 66 Sin, 71 Equal, 73 Log,
+  75 Sqrt, 77 Shape, 78 Pow, 84 Or, 86 And, 87 Not, 98 LeakyRelu, 101 Abs, 104 Ceil, 108 Cos, 111 Elu,
+  114 Identity, 116 Round, 117 HardSwish, 123 Where, 150 Gelu`;
+
 /** By `BuiltinOperator`. */
 export const TRANSLATIONS: Readonly<Record<number, Translation>> = {
+  ...Object.fromEntries(
+    SAME.split(',')
+      .map((pair) => pair.trim().split(' '))
+      .map(([code, op]) => [code!, simple(op!)]),
+  ),
   0: arithmetic('Add'),
   1: pool('AveragePool'),
   2: concatenation,
   3: convolution([0, 3, 1, 2], { strides: [2, 1], activation: 3, dilations: [5, 4] }),
   4: convolution([3, 0, 1, 2], { strides: [2, 1], activation: 4, dilations: [6, 5] }, true),
-  // A dequantised constant is its DequantizeLinear already.
-  6: simple('Cast'),
-  8: simple('Floor'),
   9: fullyConnected,
-  14: simple('Sigmoid'),
   17: pool('MaxPool'),
   18: arithmetic('Mul'),
-  19: simple('Relu'),
-  20: simple('Clip'),
-  21: simple('Clip'),
-  22: simple('Reshape'),
   23: resize,
   25: simple('Softmax', { axis: -1 }),
-  28: simple('Tanh'),
   34: pad,
   36: gather,
   39: transpose,
@@ -248,53 +241,23 @@ export const TRANSLATIONS: Readonly<Record<number, Translation>> = {
   42: arithmetic('Div'),
   43: squeeze,
   45: stridedSlice,
-  47: simple('Exp'),
   49: split(0),
   50: simple('LogSoftmax', { axis: -1 }),
-  53: simple('Cast'),
-  54: simple('PRelu'),
-  55: simple('Max'),
-  57: simple('Min'),
-  58: simple('Less'),
-  59: simple('Neg'),
   60: pad,
-  61: simple('Greater'),
-  62: simple('GreaterOrEqual'),
-  63: simple('LessOrEqual'),
-  64: simple('Where'),
-  66: simple('Sin'),
   67: transposedConvolution,
   70: expand,
-  71: simple('Equal'),
-  73: simple('Log'),
   74: reduce('ReduceSum'),
-  75: simple('Sqrt'),
   76: async (operation) => last(operation, 0, 'Reciprocal', [operation.node('Sqrt', operation.inputs)]),
-  77: simple('Shape'),
-  78: simple('Pow'),
   82: reduce('ReduceMax'),
   83: pack,
-  84: simple('Or'),
-  86: simple('And'),
-  87: simple('Not'),
   89: reduce('ReduceMin'),
   92: square,
   97: resize,
-  98: simple('LeakyRelu'),
   99: async (operation) => {
     const difference = operation.node('Sub', operation.inputs);
     return last(operation, 0, 'Mul', [difference, difference]);
   },
-  101: simple('Abs'),
   102: split(2),
-  104: simple('Ceil'),
-  108: simple('Cos'),
-  111: simple('Elu'),
-  114: simple('Identity'),
-  116: simple('Round'),
-  117: simple('HardSwish'),
-  123: simple('Where'),
   126: batchMatMul,
   132: convolution([4, 3, 0, 1, 2], { strides: [1, 3, 2], activation: 4, dilations: [5, 7, 6] }),
-  150: simple('Gelu'),
 };
