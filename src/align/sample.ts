@@ -102,8 +102,17 @@ function sampleTensor(
     ...tensor,
     shape: tensor.shape.map((size, axis) => select[axis]?.length ?? size),
     axes: [{ ...own, segments: chosen === null ? own.segments : [compact] }],
-    select: select.some((positions) => positions !== null) ? select : null,
+    select: within(tensor, select),
   };
+}
+
+/** Positions in the stored tensor: the plan may have been cut to the units that both models have. */
+function within(tensor: PlanTensor, select: readonly (readonly number[] | null)[]): PlanTensor['select'] {
+  const stored = select.map((positions, axis) => {
+    const before = tensor.select?.[axis] ?? null;
+    return positions === null || before === null ? (positions ?? before) : positions.map((at) => before[at]!);
+  });
+  return stored.some((positions) => positions !== null) ? stored : null;
 }
 
 /** A few rows of a tensor that speaks for no group: enough to describe whether it is shared. */
@@ -117,7 +126,7 @@ function sampleSilent(tensor: PlanTensor, seed: Uint8Array): PlanTensor {
     return Array.from({ length: COLUMNS }, (_, k) => start + k);
   });
   const shape = tensor.shape.map((size, axis) => select[axis]?.length ?? size);
-  return { ...tensor, shape, axes: [], group: null, select };
+  return { ...tensor, shape, axes: [], group: null, select: within(tensor, select) };
 }
 
 /** m distinct units of 0 … n − 1, ascending, by Floyd's method. */

@@ -54,6 +54,36 @@ test('int8, int4, half pruned and fine-tuned copies are related, and named for w
   assert.deepEqual(copy.tweaks, [{ kind: 'exact-copy' }]);
 });
 
+test('nets of a few units align with anything, and are never called a permuted copy', async () => {
+  const tiny = (seed: number) => initialDense([2, 3, 1], seededRandom(seed, 'tiny'));
+  for (let seed = 0; seed < 12; seed++) {
+    const answer = await compare(tiny(seed), tiny(seed + 100));
+    assert.equal(answer.verdict, 'inconclusive');
+    assert.doesNotMatch(answer.reason, /permuted copy/);
+  }
+});
+
+test('other widths: large layers are cut to the units of both, and sampled within them', async () => {
+  const wide = (units: number) => initialDense([400, units, 2], seededRandom(units, 'wide'));
+  const answer = await compare(wide(900), wide(700));
+  assert.equal(answer.lines[0]!.detail.sampled, true);
+  assert.notEqual(answer.verdict, 'related');
+  const first700 = new Map(
+    [...wide(900)].map(
+      ([name, { shape, values }]): [string, Dense extends ReadonlyMap<string, infer T> ? T : never] => {
+        if (shape[0] === 900) {
+          return [name, { shape: [700, ...shape.slice(1)], values: values.slice(0, (values.length / 900) * 700) }];
+        }
+        if (shape[1] !== 900) return [name, { shape, values }];
+        return [name, { shape: [2, 700], values: values.filter((_, k) => k % 900 < 700) }];
+      },
+    ),
+  );
+  const cut = await compare(wide(900), first700);
+  assert.equal(cut.verdict, 'related');
+  assert.equal(cut.lines[0]!.statistic, cut.lines[0]!.n);
+});
+
 test('an independent net of the same data: no evidence, with power shown', async () => {
   const answer = await compare(owner, net(2));
   assert.equal(answer.verdict, 'no-evidence');

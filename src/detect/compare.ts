@@ -1,10 +1,11 @@
 /** `compare`: two models, no room: what they share, with which chance, what was done, and what cannot be told. */
-import { type Alignment, alignTables, needsSampling, testedGroups } from '../align/index.js';
+import { needsSampling, testedGroups } from '../align/index.js';
 import { sharedConstants } from './constants.js';
 import { diagnose } from './diagnose.js';
 import { baseExplains, type Explanation } from './explain.js';
 import { CONDITIONAL_LEVEL, LOOKS_WITH_BASE, orderLine, speaksBeyondBase } from './order.js';
 import { sharePaired } from './pair.js';
+import { type Permuted, permutedLike } from './permuted.js';
 import { type PowerOfTweak, showPower } from './power.js';
 import { sharedSeed } from './seeds.js';
 import { identicalTensors, relatedTensors, sharedList } from './shared.js';
@@ -19,8 +20,6 @@ export interface CompareOptions {
   readonly onStep?: (done: number, of: number, what: string) => void;
 }
 
-/** Alignment of a pair is tried up to this many units a group: the assignment costs their cube. */
-const MAX_ALIGNED_UNITS = 1024;
 const STEPS = 5;
 
 /**
@@ -42,7 +41,7 @@ export async function compareSubjects(
   const identical = identicalTensors(tested.ours, tested.theirs);
   const explanation = await explain(tested, base);
   onStep(2, STEPS, 'aligning');
-  const alignment = explanation === null && tested.order.log10p > CONDITIONAL_LEVEL ? tryAlignment(tested) : null;
+  const permuted = explanation === null && tested.order.log10p > CONDITIONAL_LEVEL ? permutedLike(tested) : null;
   onStep(3, STEPS, 'showing what would have been found');
   const power = tested.order.log10p > CONDITIONAL_LEVEL ? showPower(tested.plan, tested.ours, CONDITIONAL_LEVEL) : [];
   const comparable = sharePaired(
@@ -54,14 +53,14 @@ export async function compareSubjects(
     tested,
     explanation,
     identical,
-    alignment,
+    permuted,
     power,
     constants,
     comparable,
   });
   onStep(4, STEPS, 'describing');
   const related = relatedTensors(tested, decision.verdict === 'related' || explanation !== null);
-  const tweaks = describe(tested, alignment, decision.describe);
+  const tweaks = describe(tested, permuted, decision.describe);
   const shared = sharedList(tested, related, constants, identical, explanation);
   onStep(STEPS, STEPS, 'done');
   const lines = linesOf(tested, power, explanation, swapped);
@@ -118,25 +117,20 @@ async function explain(tested: Tested, base: Subject | undefined): Promise<Expla
   return seed === null ? null : { kind: 'seed', ...seed };
 }
 
-function tryAlignment(tested: Tested): Alignment | null {
-  const { full, plan, ours, theirs } = tested;
-  if (needsSampling(full) || plan.groups.some((group) => group.size > MAX_ALIGNED_UNITS)) return null;
-  return testedGroups(plan).length === 0 ? null : alignTables(plan, ours, theirs, 1);
-}
-
 function describe(
   tested: Tested,
-  alignment: Alignment | null,
+  permuted: Permuted | null,
   wanted: 'order' | 'alignment' | 'nothing',
 ): Comparison['tweaks'] {
   if (wanted === 'nothing') return [];
   const { plan, ours, theirs, suspect, reference, pairing } = tested;
+  const alignment = wanted === 'alignment' ? permuted?.alignment : undefined;
   return diagnose({
     plan,
     reference: ours,
     stored: theirs,
-    aligned: wanted === 'alignment' && alignment !== null ? alignment.aligned : theirs,
-    groups: wanted === 'alignment' && alignment !== null ? alignment.groups : [],
+    aligned: alignment?.aligned ?? theirs,
+    groups: alignment?.groups ?? [],
     stated: (name) => suspect.tensors.get(pairing.names.get(name) ?? name)?.quantisation ?? null,
     formats: { reference: formatOf(reference), suspect: formatOf(suspect) },
   });

@@ -1,5 +1,5 @@
 /** Which tensor of one model is compared with which of the other, and the plan over the pairs. */
-import { type PlanTensor, planGroups, type TestPlan } from '../align/index.js';
+import { type PlanAxis, type PlanTensor, planGroups, type TestPlan } from '../align/index.js';
 import { elementsOf, learnedElements, type Subject } from './subject.js';
 
 export interface Pairing {
@@ -120,7 +120,7 @@ export function cropPlan(plan: TestPlan, otherShape: (tensor: string) => readonl
   if (cut.size === 0 && comparable.length === plan.tensors.length) return plan;
   const tensors = comparable.flatMap((tensor): PlanTensor[] => {
     const axes = tensor.axes.filter((axis) => cut.has(axis.group));
-    if (axes.some((axis) => !isPlain(axis.segments))) {
+    if (axes.some((axis) => !fills(axis, tensor.shape, plan.groups))) {
       leftOut.push({
         tensor: tensor.name,
         reason: 'widths differ along an axis that holds more than one run of units',
@@ -150,8 +150,12 @@ export function cropPlan(plan: TestPlan, otherShape: (tensor: string) => readonl
   return { version: 1, groups, tensors, leftOut };
 }
 
-const isPlain = (segments: PlanTensor['axes'][number]['segments']): boolean =>
-  segments.length === 1 && segments[0]!.start === 0 && segments[0]!.unitStride === 1 && segments[0]!.repeat === 1;
+/** One run of the group's units is all that lies along the axis. */
+function fills({ axis, group, segments }: PlanAxis, shape: readonly number[], groups: TestPlan['groups']): boolean {
+  const [only, ...more] = segments;
+  const size = groups.find(({ id }) => id === group)!.size;
+  return more.length === 0 && only!.unitStride === 1 && only!.repeat === 1 && size === shape[axis];
+}
 
 function mismatch(tensor: PlanTensor, other: readonly number[]): string | null {
   if (other.length !== tensor.shape.length) return 'another number of axes in the other model';

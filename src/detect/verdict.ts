@@ -1,8 +1,9 @@
 /** The answer, by the rules of docs/theory.md §11, in words that a lawyer can read. */
-import { type Alignment, testedGroups } from '../align/index.js';
+import { testedGroups } from '../align/index.js';
 import type { SharedConstant } from './constants.js';
 import { type Explanation, withoutTensors } from './explain.js';
 import { CONDITIONAL_LEVEL, orderStatistic, speaksBeyondBase } from './order.js';
+import type { Permuted } from './permuted.js';
 import { hasPower, type PowerOfTweak } from './power.js';
 import type { Identical } from './shared.js';
 import { elementsOf } from './subject.js';
@@ -13,7 +14,7 @@ export interface Facts {
   readonly tested: Tested;
   readonly explanation: Explanation | null;
   readonly identical: readonly Identical[];
-  readonly alignment: Alignment | null;
+  readonly permuted: Permuted | null;
   readonly power: readonly PowerOfTweak[];
   readonly constants: readonly SharedConstant[];
   /** Share of the larger model's learned parameters that was compared. */
@@ -31,8 +32,6 @@ export interface Decision {
 const MIN_COMPARABLE = 0.5;
 /** More agreement than this is not `no-evidence`, though it is not enough for `related`. */
 const DOUBT = -3;
-/** Mean similarity after alignment at which a permuted copy must be feared. Independent nets of one data set reach 0.3–0.6. */
-const ALIKE = 0.85;
 
 export function decide(facts: Facts): Decision {
   const { tested, explanation } = facts;
@@ -40,11 +39,10 @@ export function decide(facts: Facts): Decision {
   if (groups.length === 0) return nothingToTest(facts);
   const { log10p } = tested.order;
   if (log10p <= CONDITIONAL_LEVEL) return explanation === null ? agreement(facts) : explained(facts, explanation);
-  const alike = similarity(facts.alignment);
-  if (facts.alignment !== null && alike >= ALIKE) {
+  if (facts.permuted !== null) {
     return {
       verdict: 'inconclusive',
-      reason: `After the units are put in another order the weights agree (mean cosine ${alike.toFixed(2)}): this looks like a permuted copy. Without a release there is no exact test for that; a committed release, or trainings of the owner from other seeds as controls, would tell.`,
+      reason: `After the units are put in another order the weights agree (mean cosine ${facts.permuted.similarity.toFixed(2)}, over ${percent(facts.comparable)} of the learned parameters): this looks like a permuted copy. Without a release there is no exact test for that; a committed release, or trainings of the owner from other seeds as controls, would tell.`,
       describe: 'alignment',
     };
   }
@@ -65,11 +63,6 @@ export function decide(facts: Facts): Decision {
   }
   return hasPower(facts.power) ? noEvidence(facts) : weak(facts);
 }
-
-const similarity = (alignment: Alignment | null): number => {
-  if (alignment === null || alignment.groups.length === 0) return 0;
-  return alignment.groups.reduce((sum, group) => sum + group.similarity, 0) / alignment.groups.length;
-};
 
 function nothingToTest({ tested, constants, identical }: Facts): Decision {
   const named = constantsSentence(constants);

@@ -6,6 +6,7 @@ import { conv, convTranspose, gemm, matmul, pool, recurrent } from './products.j
 import { dequantize, dynamicQuantize, integer, qgemm, qlinear } from './quantised.js';
 import {
   concat,
+  constantOfShape,
   flatten,
   gather,
   pad,
@@ -63,6 +64,7 @@ const STANDARD: ReadonlyMap<string, Rule> = new Map([
   ...list('ReduceMean ReduceSum ReduceMax ReduceMin ReduceL2 ReduceL1 ReduceSumSquare', reduce),
   ...list('Softmax LogSoftmax', softmax),
   ...list('Pad', pad),
+  ...list('ConstantOfShape', constantOfShape),
   ...list('Resize Upsample', resize),
   ...list('LSTM', recurrent(4)),
   ...list('GRU', recurrent(3)),

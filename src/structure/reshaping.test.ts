@@ -245,9 +245,17 @@ test('Gather: what is picked by index keeps its order; the rows of an embedding 
   await assertGroups(net, { groups: ['6 positive: table.1 → w2.1'] });
 });
 
-test('Pad of the picture leaves channels; Pad of channels pins them; Resize keeps them', async () => {
+test('Pad of the picture leaves channels; channels of zeros stand behind them; Resize keeps them', async () => {
   await assertGroups(image([node('Pad', 'h pads', 'g')], [longs('pads', 0, 0, 1, 1, 0, 0, 1, 1)]), channels);
   await assertGroups(dense([node('Pad', 'h pads', 'g')], [longs('pads', 0, 1, 0, 1)], 8), {
+    groups: ['6 any: w1.0 → w2.1@1'],
+  });
+  const reflected = dense(
+    [node('Pad', 'h pads', 'g', { mode: { string: 'reflect' } })],
+    [longs('pads', 0, 1, 0, 1)],
+    8,
+  );
+  await assertGroups(reflected, {
     groups: [],
     leftOut: { w1: `axis 0: padded; axis 1: ${IN}`, w2: `axis 0: ${OUT}; axis 1: meets an axis of unknown size` },
   });
@@ -258,4 +266,30 @@ test('Pad of the picture leaves channels; Pad of channels pins them; Resize keep
     ),
     { ...channels, leftOut: { scales: 'axis 0: no stored weight takes these units in' } },
   );
+});
+
+test('a residual whose shorter side is filled with zeros ties what it adds to, and nothing else', async () => {
+  const residual = (fill: Net['nodes'], ...more: Net['tensors']): Net => ({
+    inputs: [value('x', 4, 5)],
+    outputs: [value('y', 4, 3)],
+    nodes: [
+      node('MatMul', 'x w1', 'h'),
+      ...fill,
+      node('MatMul', 'h w2', 'm'),
+      node('Add', 'm wide', 's'),
+      node('Relu', 's', 'g'),
+      node('MatMul', 'g w3', 'y'),
+    ],
+    tensors: [floats('w1', 5, 6), floats('w2', 6, 8), floats('w3', 8, 3), ...more],
+  });
+  const pads = longs('pads', 0, 0, 0, 2);
+  const six = '6 positive: w1.0 w2.0 → w2.1 w3.1';
+  const groups = [six, '2 positive: w2.0@6 → w3.1@6'];
+  await assertGroups(residual([node('Pad', 'h pads', 'wide')], pads), { groups });
+  const joined = [node('ConstantOfShape', 'two', 'zeros'), node('Concat', 'h zeros', 'wide', { axis: { int: 1 } })];
+  await assertGroups(residual(joined, longs('two', 4, 2)), { groups });
+  // Any number may fill the places; only a zero bears a scale.
+  await assertGroups(residual([node('Pad', 'h pads one', 'wide')], pads, floats('one', 1)), {
+    groups: [six, '2 none: w2.0@6 → w3.1@6'],
+  });
 });

@@ -1,9 +1,9 @@
 /** Rules of operators that move numbers without changing them. */
-import { type Axis, axisSize, MAX_PARTS, partsOf, sliceAxis } from './labels.js';
+import { type Axis, axisSize, freshAxis, limitScaling, MAX_PARTS, partsOf, sliceAxis } from './labels.js';
 import { type Axes, axesArgument, from, join, pinAxis, type Rule } from './rule.js';
 import { attributeOf, bare, pinValue, sizeOf } from './values.js';
 
-const { number, numbers } = attributeOf;
+const { number, numbers, text } = attributeOf;
 
 export const transpose: Rule = (node, [x]) => {
   if (!x?.axes) return null;
@@ -195,19 +195,44 @@ export const gather: Rule = (node, [x, index]) => {
   return [{ axes: [...x.axes.slice(0, axis), ...index.axes, ...x.axes.slice(axis + 1)], ints }];
 };
 
-export const pad: Rule = (node, [x, pads, , axes]) => {
+/**
+ * Channels of one constant may change places among themselves: behind the units of the axis stands a class of its own,
+ * which a residual sum may tie to units that are made. Zeros bear any scale.
+ */
+export const pad: Rule = (node, [x, pads, value, axes]) => {
   const given = numbers(node, 'pads') ?? pads?.ints;
   if (!x?.axes || axes !== undefined || !given || given.length !== 2 * x.axes.length) return null;
   const rank = x.axes.length;
+  const constant = text(node, 'mode', 'constant') === 'constant';
+  const zero = value === undefined ? number(node, 'value', 0) === 0 : value.ints?.[0] === 0;
+  const added = (size: number): Axis => {
+    const axis = freshAxis(size);
+    if (!zero) limitScaling(axis, 'none');
+    return axis;
+  };
   return [
     {
       axes: x.axes.map((axis, at) => {
-        if (given[at] === 0 && given[at + rank] === 0) return axis;
-        pinAxis(axis, 'padded');
-        return null;
+        const [before, after] = [given[at], given[at + rank]];
+        if (before === 0 && after === 0) return axis;
+        if (axis === null || before == null || after == null || before < 0 || after < 0 || !constant) {
+          pinAxis(axis, 'padded');
+          return null;
+        }
+        return [...(before > 0 ? added(before) : []), ...axis, ...(after > 0 ? added(after) : [])];
       }),
     },
   ];
+};
+
+/** One number everywhere: any order of its places is the same value. */
+export const constantOfShape: Rule = (node, [shape]) => {
+  if (!shape?.ints) return null;
+  const value = node.attributes.get('value');
+  const axes = shape.ints.map((size) => (size === null ? null : freshAxis(size)));
+  // The value, where one is given, is a tensor that only reading would tell; absent, it is zero.
+  if (value !== undefined) for (const axis of axes) if (axis !== null) limitScaling(axis, 'none');
+  return [{ axes }];
 };
 
 export const resize: Rule = (_node, [x]) => {
