@@ -55,7 +55,7 @@ test('int8, int4, half pruned and fine-tuned copies are related, and named for w
 });
 
 test('nets of a few units align with anything, and are never called a permuted copy', async () => {
-  const tiny = (seed: number) => initialDense([2, 3, 1], seededRandom(seed, 'tiny'));
+  const tiny = (seed: number) => initialDense([1, 16, 1], seededRandom(seed, 'tiny'));
   for (let seed = 0; seed < 12; seed++) {
     const answer = await compare(tiny(seed), tiny(seed + 100));
     assert.equal(answer.verdict, 'inconclusive');
