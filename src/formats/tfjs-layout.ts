@@ -30,12 +30,21 @@ const SPATIAL_OUT_IN: Readonly<Record<number, Layout>> = {
   5: [3, 4, 0, 1, 2],
 };
 
-/** @param topology `modelTopology` of a model.json: Keras' configuration or a GraphDef; none: nothing is known */
+/**
+ * @param topology `modelTopology` of a model.json: Keras' configuration or a GraphDef; none: the only ways in which
+ *   TensorFlow.js's own `conv2d`, `depthwiseConv2d` and `matMul` take a weight
+ */
 export function layoutsOf(topology: Json | undefined): LayoutsOf {
-  if (!isRecord(topology)) return () => undefined;
+  if (!isRecord(topology)) return byName;
   if (Array.isArray(topology.node)) return fromGraph(topology);
   return fromLayers(topology);
 }
+
+const byName: LayoutsOf = ({ name, shape }) => {
+  if (!/(weights?|kernel|filters?)$/.test(name)) return undefined;
+  if (shape.length === 2) return SPATIAL_IN_OUT[2];
+  return shape.length === 4 ? (/depthwise/.test(name) ? SPATIAL_OUT_IN : SPATIAL_IN_OUT)[4] : undefined;
+};
 
 function fromLayers(topology: JsonRecord): LayoutsOf {
   const classes = new Map<string, string>();

@@ -37,7 +37,7 @@ export async function openTfjs(source: ByteSource, files: ModelFiles): Promise<M
   const json = parseBoundedJson(bytes, source.name);
   const manifest = isRecord(json) ? json.weightsManifest : json;
   if (!Array.isArray(manifest) || !manifest.some((group) => isRecord(group) && 'paths' in group)) return null;
-  const layouts = isRecord(json) ? layoutsOf(json.modelTopology) : () => undefined;
+  const layouts = layoutsOf(isRecord(json) ? json.modelTopology : undefined);
   const tensors: StoredTensor[] = [];
   const named = new Set<ByteSource>();
   for (const [index, group] of (manifest as readonly Json[]).entries()) {

@@ -52,6 +52,25 @@ test("normalisation between two layers moves with the first; another layer's bia
   ]);
 });
 
+test('a depthwise convolution hands on the channels of the layer before, whatever names its format uses', async () => {
+  const { groups } = await stack({
+    'conv0/filters': [6, 3, 3, 3],
+    'conv0/bias': [6],
+    'conv1/depthwise_filter': [6, 1, 3, 3],
+    'conv1/pointwise_filter': [8, 6, 1, 1],
+    'conv1/bias': [8],
+    'fc/weights': [3, 8],
+    'fc/biases': [3],
+  });
+  assert.deepEqual(groups.map(groupText), [
+    '6 positive: conv0/filters.0 conv0/bias.0 conv1/depthwise_filter.0 → conv1/pointwise_filter.1',
+    '8 positive: conv1/pointwise_filter.0 conv1/bias.0 → fc/weights.1',
+  ]);
+  // One channel in is no depthwise convolution where no layer of as many channels stands before.
+  const grey = await stack({ 'a.weight': [6, 1, 3, 3], 'b.weight': [4, 6, 3, 3] });
+  assert.deepEqual(grey.groups.map(groupText), ['6 positive: a.weight.0 → b.weight.1']);
+});
+
 test('a convolution feeds a dense layer flattened; a dense layer that is wider than its input fits not at all', async () => {
   const { groups } = await stack({ 'a.weight': [6, 3, 3, 3], 'b.weight': [4, 6 * 16], 'c.weight': [3, 8] });
   assert.deepEqual(groups.map(groupText), ['6 positive: a.weight.0 → b.weight.1*16']);

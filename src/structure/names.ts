@@ -10,15 +10,15 @@ export interface NamedShape {
 
 const stem = (name: string) =>
   name.replace(
-    /[./]?((depthwise_)?kernel|weight|bias|running_mean|running_var|gamma|beta|moving_mean|moving_variance)(:0)?$/,
+    /[./]?((depthwise_|pointwise_)?(kernel|filter)s?|weights?|bias(es)?|running_mean|running_var|gamma|beta|moving_mean|moving_variance)(:0)?$/,
     '',
   );
 
 export function roleFromName({ name, shape }: NamedShape): Role {
   if (/weight_hh|recurrent_kernel/.test(name)) return 'recurrent';
-  if (shape.length >= 2) return /weight|kernel/.test(name) ? 'weight' : 'other';
-  if (/(bias|beta)(:0)?$/.test(name)) return 'bias';
-  const norm = /(weight|gamma|running_mean|running_var|moving_mean|moving_variance)(:0)?$/.test(name);
+  if (shape.length >= 2) return /weight|kernel|filter/.test(name) ? 'weight' : 'other';
+  if (/(bias(es)?|beta)(:0)?$/.test(name)) return 'bias';
+  const norm = /(weights?|gamma|running_mean|running_var|moving_mean|moving_variance)(:0)?$/.test(name);
   return shape.length === 1 && norm ? 'norm' : 'other';
 }
 
@@ -47,7 +47,13 @@ export function rolesFromNames(tensors: readonly NamedShape[]): (tensor: NamedSh
 export function groupsFromNames(tensors: readonly NamedShape[], plainStack: boolean): readonly UnitGroup[] {
   const roleOf = rolesFromNames(tensors);
   const ordered = [...tensors].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
-  const layers = ordered.filter((tensor) => roleOf(tensor) === 'weight');
+  const layers: NamedShape[] = [];
+  const depthwise = new Set<NamedShape>();
+  for (const tensor of ordered) {
+    if (roleOf(tensor) !== 'weight') continue;
+    if (isDepthwise(tensor, layers.at(-1))) depthwise.add(tensor);
+    else layers.push(tensor);
+  }
   const groups: UnitGroup[] = [];
   for (let l = 0; l + 1 < layers.length; l++) {
     const [layer, next] = [layers[l]!, layers[l + 1]!];
@@ -57,12 +63,14 @@ export function groupsFromNames(tensors: readonly NamedShape[], plainStack: bool
     if (size < 2 || !Number.isInteger(repeat) || repeat < 1 || !flattens) continue;
     const between = ordered.filter(
       (tensor) =>
-        tensor.shape.length === 1 &&
         tensor.shape[0] === size &&
-        (stem(tensor.name) === stem(layer.name) ||
-          (isBetween(tensor.name, layer.name, next.name) &&
-            roleOf(tensor) !== 'other' &&
-            stem(tensor.name) !== stem(next.name))),
+        (depthwise.has(tensor)
+          ? isBetween(tensor.name, layer.name, next.name)
+          : tensor.shape.length === 1 &&
+            (stem(tensor.name) === stem(layer.name) ||
+              (isBetween(tensor.name, layer.name, next.name) &&
+                roleOf(tensor) !== 'other' &&
+                stem(tensor.name) !== stem(next.name)))),
     );
     groups.push({
       id: `g${groups.length}`,
@@ -76,6 +84,10 @@ export function groupsFromNames(tensors: readonly NamedShape[], plainStack: bool
   }
   return plainStack ? groups : merged(groups);
 }
+
+/** One filter per channel of the layer before: it hands the channels on as they are. */
+const isDepthwise = ({ shape }: NamedShape, before: NamedShape | undefined): boolean =>
+  shape.length > 2 && shape[1] === 1 && before !== undefined && shape[0] === before.shape[0];
 
 const isBetween = (name: string, before: string, after: string) =>
   name.localeCompare(before, 'en', { numeric: true }) > 0 && name.localeCompare(after, 'en', { numeric: true }) < 0;
