@@ -82,3 +82,12 @@ export const MAX_TFJS_STRINGS = 4_000_000;
 export const MAX_FLATBUFFER_PARTS = 400_000;
 /** Branches and bodies of loops: real models have some hundred at most. */
 export const MAX_TFLITE_GRAPHS = 10_000;
+
+/** A text or JSON model is parsed whole: 256 MB of JSON are some 2.5 million nodes, more than published ensembles have. */
+export const MAX_TREE_FILE = 256_000_000;
+/** Nodes of one model, 100 bytes each while it is read. */
+export const MAX_TREE_NODES = 3_000_000;
+/** Leaf values, categories or numbers of one list: vector leaves have one value a class. */
+export const MAX_TREE_VALUES = 8_000_000;
+/** Trees of one model: the largest have some ten thousand rounds of some hundred classes. */
+export const MAX_TREES = 1_000_000;

@@ -3,6 +3,7 @@
  * Reading is lazy: opening a model reads its headers, `read` fetches only the elements asked for.
  */
 import type { ByteSource } from '../base/index.js';
+import type { TreeEnsemble } from './trees.js';
 
 /** Storage types as the safetensors header spells them, plus sub-byte integers that ONNX has. */
 export type DType =
@@ -93,13 +94,25 @@ export interface Graph {
 }
 
 export interface Model {
-  readonly format: 'onnx' | 'safetensors' | 'pytorch' | 'torchscript' | 'numpy' | 'gguf' | 'tfjs' | 'tflite';
+  readonly format:
+    | 'onnx'
+    | 'safetensors'
+    | 'pytorch'
+    | 'torchscript'
+    | 'numpy'
+    | 'gguf'
+    | 'tfjs'
+    | 'tflite'
+    | 'xgboost'
+    | 'lightgbm';
   /** Every stored tensor, those of subgraphs and Constant nodes included, in file order. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Null where the format carries no graph. */
   readonly graph: Graph | null;
   readonly opset: number | null;
   readonly metadata: ReadonlyMap<string, string>;
+  /** Ensembles of decision trees, absent where there are none; `tensors` shows the same numbers. */
+  readonly trees?: readonly TreeEnsemble[];
   /** What the bytes were read from; several for shards and external data. First the file that was named. */
   readonly sources: readonly ByteSource[];
   /** Bytes fetched so far over all sources. */

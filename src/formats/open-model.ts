@@ -20,6 +20,8 @@ import { looksLikeSafetensors, openSafetensors, openSharded } from './safetensor
 import { openTfjs } from './tfjs.js';
 import { looksLikeTflite, openTflite } from './tflite.js';
 import { looksLikeLegacyTorch, openLegacyTorch, openShardedTorch, openTorchArchive } from './torch.js';
+import { looksLikeUbj } from './ubj-document.js';
+import { openXgboost } from './xgboost.js';
 import { openZip } from './zip.js';
 
 interface Foreign {
@@ -68,9 +70,9 @@ const FOREIGN: readonly Foreign[] = [
     todo: 'use the ONNX file that it was converted from',
   },
   {
-    name: 'JSON (XGBoost or a configuration)',
+    name: 'JSON without weights (a configuration, a dump of a model)',
     matches: (h, n) => h[0] === 0x7b && !n.endsWith('.index.json'),
-    todo: 'name the file that holds the weights; convert tree models to ONNX first',
+    todo: 'name the file that holds the weights; save tree models with save_model',
   },
   {
     name: 'LightGBM text',
@@ -156,7 +158,11 @@ async function openMarked(head: Uint8Array, files: ReturnType<typeof modelFiles>
   if (looksLikeTflite(head)) return openTflite(files.main, files);
   if (looksLikeGguf(head)) return openGguf(files.main, files);
   if (looksLikeNumpy(head)) return openNumpy(files.main, files);
-  if (head[0] === 0x7b || head[0] === 0x5b) return openTfjs(files.main, files);
+  if (looksLikeUbj(head)) return openXgboost(files.main, files);
+  // Its first member, as XGBoost sorts them: the weights of TensorFlow.js are not looked for in a large file.
+  if (ascii(head, 0, '{"learner"')) return openXgboost(files.main, files);
+  if (head[0] === 0x7b || head[0] === 0x5b)
+    return (await openTfjs(files.main, files)) ?? (await openXgboost(files.main, files));
   if (!ascii(head, 0, 'PK\x03\x04')) return null;
   const archive = await openZip(files.main);
   return (await openTorchArchive(archive, files)) ?? (await openNumpyArchive(archive, files));

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type ByteSource, type CountingSource, countingSource, fileSource, inputError } from '../base/index.js';
 import { MAX_FILES } from './limits.js';
 import type { Graph, Model, Tensor } from './model.js';
+import type { TreeEnsemble } from './trees.js';
 
 export interface ModelFiles {
   readonly main: CountingSource;
@@ -99,10 +100,11 @@ export interface Found {
   readonly graph: Graph | null;
   readonly opset: number | null;
   readonly metadata: ReadonlyMap<string, string>;
+  readonly trees?: readonly TreeEnsemble[];
 }
 
 /** @throws `MODEL_DUPLICATE_TENSOR`, `MODEL_NO_TENSORS` */
-export function modelOf(files: ModelFiles, { format, tensors, graph, opset, metadata }: Found): Model {
+export function modelOf(files: ModelFiles, { format, tensors, graph, opset, metadata, trees = [] }: Found): Model {
   const byName = new Map<string, Tensor>();
   for (const tensor of tensors) {
     if (byName.has(tensor.name)) {
@@ -125,6 +127,7 @@ export function modelOf(files: ModelFiles, { format, tensors, graph, opset, meta
     graph,
     opset,
     metadata,
+    ...(trees.length === 0 ? {} : { trees }),
     sources: files.all(),
     get bytesRead() {
       return files.all().reduce((sum, source) => sum + source.bytesRead, 0);
