@@ -1,4 +1,5 @@
 export * from './alignment.js';
+export * from './correspondence.js';
 export * from './match.js';
 export * from './plan.js';
 export * from './sample.js';

@@ -198,15 +198,19 @@ async function candidatesOf(
       ...decided,
       kind: 'exact',
       scope: { comparable: test.comparable, related: related ? test.comparable : 0 },
-      shared: related
-        ? test.input.plan.marked.map(({ tensor }) => ({ a: tensor, b: tensor, nature: 'learned' as const }))
-        : [],
+      correspondence: test.correspondence,
+      shared: related ? markedPairs(test) : [],
       lines: test.lines,
       leftOut: test.leftOut,
       seconds: seconds(start),
     });
   }
   return [original, ...out];
+}
+
+function markedPairs({ input, correspondence }: ReleaseTest): Comparison['shared'] {
+  const marked = new Set(input.plan.marked.map(({ tensor }) => tensor));
+  return correspondence.flatMap(({ a, b }) => (marked.has(a) ? [{ a, b, nature: 'learned' as const }] : []));
 }
 
 const seconds = (start: number): number => (performance.now() - start) / 1000;
@@ -277,6 +281,7 @@ const nothing = (verdict: Comparison['verdict'], reason: string): Omit<Compariso
   kind: null,
   reason,
   scope: { comparable: 0, related: 0 },
+  correspondence: [],
   shared: [],
   tweaks: [],
   lines: [],

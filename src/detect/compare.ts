@@ -4,7 +4,7 @@ import { sharedConstants } from './constants.js';
 import { diagnose } from './diagnose.js';
 import { baseExplains, type Explanation } from './explain.js';
 import { CONDITIONAL_LEVEL, LOOKS_WITH_BASE, orderLine, speaksBeyondBase } from './order.js';
-import { sharePaired } from './pair.js';
+import { sharePaired } from './paired-plan.js';
 import { type Permuted, permutedLike } from './permuted.js';
 import { type PowerOfTweak, showPower } from './power.js';
 import { sharedSeed } from './seeds.js';
@@ -74,6 +74,9 @@ export async function compareSubjects(
       comparable,
       related: decision.verdict === 'related' ? sharePaired(reference, suspect, related) : 0,
     },
+    correspondence: swapped
+      ? tested.pairing.pairs.map((pair) => ({ ...pair, a: pair.b, b: pair.a }))
+      : tested.pairing.pairs,
     shared: swapped ? shared.map(({ a: x, b: y, nature }) => ({ a: y, b: x, nature })) : shared,
     tweaks,
     lines,
@@ -93,7 +96,6 @@ function linesOf(
   const detail = {
     ...line.detail,
     reference: swapped ? 'second' : 'first',
-    pairedByPosition: tested.pairing.byPosition.length,
     sampled: needsSampling(tested.full),
     ...(power.length > 0 ? { power } : {}),
     ...(explanation === null ? {} : { explanation }),

@@ -1,7 +1,6 @@
 /** Innocent reasons for agreement: a named base, a popular seed (docs/theory.md §6, §11). */
-import type { TestPlan } from '../align/index.js';
+import { correspond, type TestPlan } from '../align/index.js';
 import { CONDITIONAL_LEVEL, type OrderStatistic, orderStatistic } from './order.js';
-import { pairTensors } from './pair.js';
 import type { SeedMatch } from './seeds.js';
 import type { Subject } from './subject.js';
 import { type Tested, testOrder } from './tested.js';
@@ -27,7 +26,7 @@ export async function baseExplains(tested: Tested, base: Subject): Promise<Expla
   const log10p = [ours.order.log10p, theirs.order.log10p] as const;
   if (log10p[0] > CONDITIONAL_LEVEL || log10p[1] > CONDITIONAL_LEVEL) return null;
   const inBase = new Set<string>();
-  for (const [name, other] of pairTensors(tested.reference, base).names) {
+  for (const [name, other] of (await correspond(tested.reference, base)).names) {
     if (tested.reference.tensors.get(name)!.shape.join() === base.tensors.get(other)!.shape.join()) inBase.add(name);
   }
   const rest = beyondTensors(tested.plan, inBase);

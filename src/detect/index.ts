@@ -7,7 +7,7 @@ export * from './exact.js';
 export * from './exact-power.js';
 export * from './open-subject.js';
 export * from './order.js';
-export * from './pair.js';
+export * from './paired-plan.js';
 export * from './power.js';
 export * from './release-candidate.js';
 export * from './seeds.js';

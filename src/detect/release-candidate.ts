@@ -1,11 +1,18 @@
 /** One release as a candidate: both exact lines, the verdict of theory §11, and what was done to the copy. */
-import { type Alignment, alignTables, carryUnits, loadTable, type TestPlan, type WeightTable } from '../align/index.js';
+import {
+  type Alignment,
+  alignTables,
+  carryUnits,
+  correspond,
+  loadTable,
+  type TestPlan,
+  type WeightTable,
+} from '../align/index.js';
 import { assumptionOf, type CommitmentFact, groupOrders, type OpenedKeys, type ReleaseFact } from '../mark/index.js';
 import { diagnose } from './diagnose.js';
 import { commonTables, type ExactInput, exactLines, type Multiplicity } from './exact.js';
 import { type ExactPower, type ExactTrials, exactPower, exactTrials, markedTable } from './exact-power.js';
 import { EXACT_LEVEL } from './order.js';
-import { pairTensors } from './pair.js';
 import { elementsOf, type Subject } from './subject.js';
 import type { Comparison, Tweak } from './types.js';
 
@@ -22,6 +29,7 @@ export interface ReleaseTest {
   readonly lines: Comparison['lines'];
   /** Share of the plan's weights that the suspect has, finite. */
   readonly comparable: number;
+  readonly correspondence: Comparison['correspondence'];
   readonly leftOut: Comparison['leftOut'];
 }
 
@@ -41,7 +49,7 @@ export async function testRelease(
   const { plan } = commitment;
   const weights = plan.test.tensors.reduce((sum, tensor) => sum + elementsOf(tensor.shape), 0);
   if (weights > MAX_TESTED_WEIGHTS) return null;
-  const pairing = pairTensors(original, suspect);
+  const pairing = await correspond(original, suspect);
   const leftOut: { tensor: string; reason: string }[] = [];
   const shared = plan.test.tensors.filter((tensor) => {
     const other = suspect.tensors.get(pairing.names.get(tensor.name) ?? '');
@@ -61,7 +69,7 @@ export async function testRelease(
   const input: ExactInput = { plan, ...tables, keys, alignment };
   const lines = exactLines(input, multiplicity, assumptionOf(release.beacon));
   const kept = [...tables.suspect.tensors.values()].reduce((sum, { values }) => sum + values.length, 0);
-  return { input, lines, comparable: weights === 0 ? 0 : kept / weights, leftOut };
+  return { input, lines, comparable: weights === 0 ? 0 : kept / weights, correspondence: pairing.pairs, leftOut };
 }
 
 function alignSuspect(plan: TestPlan, reference: WeightTable, suspect: WeightTable): Alignment | null {

@@ -1,15 +1,23 @@
 /** One conditional order test from two models to hits: pairing, plan, sample, tables. */
-import { loadTable, poisonedTensors, samplePlan, type TestPlan, type WeightTable } from '../align/index.js';
+import {
+  type Correspondence,
+  correspond,
+  loadTable,
+  poisonedTensors,
+  samplePlan,
+  type TestPlan,
+  type WeightTable,
+} from '../align/index.js';
 import { inputError, sha256 } from '../base/index.js';
 import { type OrderStatistic, orderStatistic } from './order.js';
-import { type Pairing, pairedPlan, pairTensors } from './pair.js';
+import { pairedPlan } from './paired-plan.js';
 import type { Subject } from './subject.js';
 
 /** What one order test read and found. */
 export interface Tested {
   readonly reference: Subject;
   readonly suspect: Subject;
-  readonly pairing: Pairing;
+  readonly pairing: Correspondence;
   /** Unsampled. */
   readonly full: TestPlan;
   /** What the tables were loaded by. */
@@ -22,7 +30,7 @@ export interface Tested {
 
 /** Pairs, plans, samples, loads and counts hits. A tensor with NaN or an infinity on either side is left out and named. */
 export async function testOrder(reference: Subject, suspect: Subject): Promise<Tested> {
-  const pairing = pairTensors(reference, suspect);
+  const pairing = await correspond(reference, suspect);
   const rename = (name: string): string => pairing.names.get(name) ?? name;
   const seed = sha256(reference.digest, suspect.digest);
   const first = await loadBoth(reference, suspect, pairing, seed, new Set());
@@ -41,7 +49,7 @@ export async function testOrder(reference: Subject, suspect: Subject): Promise<T
 async function loadBoth(
   reference: Subject,
   suspect: Subject,
-  pairing: Pairing,
+  pairing: Correspondence,
   seed: Uint8Array,
   poisoned: ReadonlySet<string>,
 ): Promise<Pick<Tested, 'full' | 'plan' | 'ours' | 'theirs'>> {

@@ -19,6 +19,7 @@ export function comparisonText(answer: Comparison): ComparisonText {
       `${percent(answer.scope.comparable)} of the learned parameters comparable, ${percent(answer.scope.related)} related`,
     ]);
   }
+  if (answer.correspondence.length > 0) facts.push(['tensors matched', matchedText(answer.correspondence)]);
   for (const [nature, tensors] of byNature(answer.shared))
     facts.push([`shared ${nature}`, listed(tensors.map(({ a }) => a))]);
   if (answer.leftOut.length > 0) {
@@ -53,6 +54,18 @@ const WORDS: Readonly<Record<string, (tweak: Tweak) => string>> = {
 
 /** One tweak in words. */
 export const tweakText = (tweak: Tweak): string => WORDS[tweak.kind]?.(tweak) ?? tweak.kind;
+
+const TOLD_BY = { values: 'by values in any order', name: 'by name', place: 'by place and shape' } as const;
+
+function matchedText(pairs: Comparison['correspondence']): string {
+  const parts = (['values', 'name', 'place'] as const).flatMap((by) => {
+    const count = pairs.filter((pair) => pair.by === by).length;
+    return count === 0 ? [] : `${count} ${TOLD_BY[by]}`;
+  });
+  const alike = pairs.flatMap(({ likeness }) => likeness ?? []).sort((a, b) => a - b);
+  const middle = alike[Math.floor(alike.length / 2)];
+  return `${parts.join(', ')}${middle === undefined ? '' : `; median likeness of values ${middle.toFixed(3)}`}`;
+}
 
 function byNature(shared: readonly SharedTensor[]): Map<string, SharedTensor[]> {
   const groups = new Map<string, SharedTensor[]>();

@@ -1,4 +1,5 @@
 /** The answer of `compare` and `check` (the public contract) and the evidence lines it is made of. */
+import type { TensorPair } from '../align/index.js';
 
 export type LineKind = 'exact' | 'conditional' | 'calibrated';
 export type Verdict = 'related' | 'no-evidence' | 'inconclusive';
@@ -35,6 +36,8 @@ export interface Comparison {
   /** Why, in one or two sentences that a lawyer can read. */
   readonly reason: string;
   readonly scope: { readonly comparable: number; readonly related: number };
+  /** Which tensor of the one was compared with which of the other, and what told. */
+  readonly correspondence: readonly TensorPair[];
   readonly shared: readonly SharedTensor[];
   readonly tweaks: readonly Tweak[];
   readonly lines: readonly EvidenceLine[];

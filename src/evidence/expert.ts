@@ -1,14 +1,7 @@
 /** The expert part of a bundle: one batch of keys, and the rows that the exact lines are made of, opened. */
-import type { Alignment } from '../align/index.js';
+import { type Alignment, correspond } from '../align/index.js';
 import { environmentError, inputError, sha256OfSource, toHex } from '../base/index.js';
-import {
-  pairTensors,
-  type Subject,
-  subjectOfCanonical,
-  suspectName,
-  suspectSalt,
-  testRelease,
-} from '../detect/index.js';
+import { type Subject, subjectOfCanonical, suspectName, suspectSalt, testRelease } from '../detect/index.js';
 import { type Model, openModel } from '../formats/index.js';
 import {
   type CommitmentFact,
@@ -82,7 +75,7 @@ export async function expertPart(
       beacon: release.beacon.value,
       seeds: new Map([[batch, seed]]),
     };
-    const names = pairsOf(commitment, ours, theirs);
+    const names = await pairsOf(commitment, ours, theirs);
     const pairings = pairingChoices(commitment.plan.test, names, commitment.original, check.suspect);
     const multiplicity = expertMultiplicity(check, commitment.plan.batches, pairings);
     const test = await testRelease({ commitment, release, keys, original: ours }, theirs, multiplicity);
@@ -111,8 +104,8 @@ export async function expertPart(
 }
 
 /** As `testRelease` pairs them: those of one shape. */
-function pairsOf({ plan }: CommitmentFact, ours: Subject, theirs: Subject): Pairs {
-  const { names } = pairTensors(ours, theirs);
+async function pairsOf({ plan }: CommitmentFact, ours: Subject, theirs: Subject): Promise<Pairs> {
+  const { names } = await correspond(ours, theirs);
   return Object.fromEntries(
     plan.test.tensors.flatMap(({ name, full }) => {
       const other = names.get(name);

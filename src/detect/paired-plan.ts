@@ -1,82 +1,6 @@
-/** Which tensor of one model is compared with which of the other, and the plan over the pairs. */
-import { type PlanAxis, type PlanTensor, planGroups, type TestPlan } from '../align/index.js';
+/** The plan over the tensors that two models have in common. */
+import { type Correspondence, type PlanAxis, type PlanTensor, planGroups, type TestPlan } from '../align/index.js';
 import { elementsOf, learnedElements, type Subject } from './subject.js';
-
-export interface Pairing {
-  /** Reference name → suspect name. */
-  readonly names: ReadonlyMap<string, string>;
-  /** Reference names that were paired by place and shape and not by name. */
-  readonly byPosition: readonly string[];
-}
-
-/** Longer lists of unpaired tensors are left unpaired: the alignment below costs their product. */
-const MAX_UNPAIRED = 4000;
-
-/**
- * Pairs tensors by name and shape; by name alone where only widths differ; what is left by shape in graph order
- * (a longest common subsequence, so that an added or removed layer shifts nothing), matrices before vectors; then once
- * more what is still left, since formats that list vectors apart from matrices keep the order of each.
- */
-export function pairTensors(reference: Subject, suspect: Subject): Pairing {
-  const names = new Map<string, string>();
-  const taken = new Set<string>();
-  for (const [name, tensor] of reference.tensors) {
-    const other = suspect.tensors.get(name);
-    if (other !== undefined && couldPair(tensor.shape, other.shape)) {
-      names.set(name, name);
-      taken.add(name);
-    }
-  }
-  const byPosition: string[] = [];
-  for (let pass = 0; pass < 2; pass++) {
-    const left = [...reference.tensors].filter(([name]) => !names.has(name)).slice(0, MAX_UNPAIRED);
-    const right = [...suspect.tensors].filter(([name]) => !taken.has(name)).slice(0, MAX_UNPAIRED);
-    const pairs = commonSubsequence(
-      left.map(([, tensor]) => shapeKey(tensor.shape, tensor.role)),
-      right.map(([, tensor]) => shapeKey(tensor.shape, tensor.role)),
-      left.map(([, tensor]) => (tensor.shape.length > 1 ? MATRIX : 1)),
-    );
-    for (const [i, j] of pairs) {
-      names.set(left[i]![0], right[j]![0]);
-      taken.add(right[j]![0]);
-      byPosition.push(left[i]![0]);
-    }
-  }
-  return { names, byPosition };
-}
-
-/** Worth of a matrix beside a vector: a chain of biases never outweighs the weights. 4,000 of them fit 16 bits. */
-const MATRIX = 8;
-
-const shapeKey = (shape: readonly number[], role: string): string => `${role} ${shape.join('×')}`;
-
-/** Tensors of one name whose widths differ by more are other layers that happen to share a name. */
-const MAX_WIDTH_RATIO = 8;
-
-const couldPair = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length &&
-  a.every((size, axis) => Math.max(size, b[axis]!) <= MAX_WIDTH_RATIO * Math.min(size, b[axis]!) || size === b[axis]);
-
-/** @param worth of each place of `a`; the subsequence of the greatest sum is taken */
-function commonSubsequence(a: readonly string[], b: readonly string[], worth: readonly number[]): [number, number][] {
-  const width = b.length + 1;
-  const length = new Uint16Array((a.length + 1) * width);
-  for (let i = a.length - 1; i >= 0; i--) {
-    for (let j = b.length - 1; j >= 0; j--) {
-      length[i * width + j] =
-        a[i] === b[j]
-          ? length[(i + 1) * width + j + 1]! + worth[i]!
-          : Math.max(length[(i + 1) * width + j]!, length[i * width + j + 1]!);
-    }
-  }
-  const pairs: [number, number][] = [];
-  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
-    if (a[i] === b[j]) pairs.push([i++, j++]);
-    else if (length[(i + 1) * width + j]! >= length[i * width + j + 1]!) i++;
-    else j++;
-  }
-  return pairs;
-}
 
 /**
  * The plan of the reference over the paired tensors. Where a hidden width differs, the first min(n, m) units of both
@@ -86,7 +10,7 @@ function commonSubsequence(a: readonly string[], b: readonly string[], worth: re
 export function pairedPlan(
   reference: Subject,
   suspect: Subject,
-  pairing: Pairing,
+  pairing: Correspondence,
   refuse: (tensor: string) => string | null,
 ): TestPlan {
   const plan = planGroups(reference, (name) => {
