@@ -3,10 +3,12 @@ import { Cursor, fromUtf8, inputError } from '../base/index.js';
 import { MAX_GRAPH_DEPTH, MAX_LIST_NUMBERS, MAX_NODES, MAX_TENSORS } from './limits.js';
 import type { AttributeValue, Graph, GraphNode, Model, Tensor, ValueInfo } from './model.js';
 import { readPair, readTensor } from './onnx-tensor.js';
+import { treesOfGraph } from './onnx-trees.js';
 import { readValueInfo } from './onnx-value-info.js';
 import { type ModelFiles, modelOf } from './opened.js';
 import { type Field, WireReader } from './protobuf.js';
 import { type StoredTensor, storedTensor } from './stored-tensor.js';
+import { tensorsOfTrees } from './trees.js';
 
 interface Walk {
   readonly reader: WireReader;
@@ -53,7 +55,9 @@ export async function openOnnx(files: ModelFiles): Promise<Model | null> {
   if (irVersion === null) reader.fail('the model states no IR version', 0);
   if (imports === 0) reader.fail('the model states no operator set', files.main.byteLength);
   const graph = await readGraph(walk, graphField, '', 0);
-  return modelOf(files, { format: 'onnx', tensors: walk.tensors, graph, opset, metadata });
+  const trees = await treesOfGraph(graph);
+  const tensors = [...walk.tensors, ...trees.flatMap(tensorsOfTrees)];
+  return modelOf(files, { format: 'onnx', tensors, graph, opset, metadata, trees });
 }
 
 async function readOpset(reader: WireReader, message: Field): Promise<number | null> {

@@ -12,6 +12,7 @@ import {
   toMunimentError,
 } from '../base/index.js';
 import { looksLikeGguf, openGguf } from './gguf.js';
+import { looksLikeLightgbm, openLightgbm } from './lightgbm.js';
 import type { Model } from './model.js';
 import { looksLikeNumpy, openNumpy, openNumpyArchive } from './numpy.js';
 import { openOnnx } from './onnx.js';
@@ -73,11 +74,6 @@ const FOREIGN: readonly Foreign[] = [
     name: 'JSON without weights (a configuration, a dump of a model)',
     matches: (h, n) => h[0] === 0x7b && !n.endsWith('.index.json'),
     todo: 'name the file that holds the weights; save tree models with save_model',
-  },
-  {
-    name: 'LightGBM text',
-    matches: (h) => ascii(h, 0, 'tree\n'),
-    todo: 'export to ONNX: onnxmltools.convert_lightgbm',
   },
 ];
 
@@ -158,6 +154,7 @@ async function openMarked(head: Uint8Array, files: ReturnType<typeof modelFiles>
   if (looksLikeTflite(head)) return openTflite(files.main, files);
   if (looksLikeGguf(head)) return openGguf(files.main, files);
   if (looksLikeNumpy(head)) return openNumpy(files.main, files);
+  if (looksLikeLightgbm(head)) return openLightgbm(files.main, files);
   if (looksLikeUbj(head)) return openXgboost(files.main, files);
   // Its first member, as XGBoost sorts them: the weights of TensorFlow.js are not looked for in a large file.
   if (ascii(head, 0, '{"learner"')) return openXgboost(files.main, files);
