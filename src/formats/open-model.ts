@@ -129,7 +129,9 @@ async function recognise(files: ReturnType<typeof modelFiles>): Promise<Model> {
   const head = await main.slice(0, Math.min(128, main.byteLength));
   if (main.name.endsWith('.bin.index.json')) return openShardedTorch(main, files);
   if (main.name.endsWith('.index.json')) return openSharded(main, files);
-  if (main.name.endsWith('.safetensors') || looksLikeSafetensors(head, main.byteLength)) {
+  // Its first bytes are a length, and some lengths (640, 896, …) spell the mark of another format.
+  if (looksLikeSafetensors(head, main.byteLength)) return openSafetensors(main, files);
+  if (main.name.endsWith('.safetensors')) {
     refuseForeign(head, main.name);
     return openSafetensors(main, files);
   }
