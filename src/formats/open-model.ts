@@ -130,7 +130,7 @@ async function recognise(files: ReturnType<typeof modelFiles>): Promise<Model> {
   if (main.name.endsWith('.bin.index.json')) return openShardedTorch(main, files);
   if (main.name.endsWith('.index.json')) return openSharded(main, files);
   // Its first bytes are a length, and some lengths (640, 896, …) spell the mark of another format.
-  if (looksLikeSafetensors(head, main.byteLength)) return openSafetensors(main, files);
+  if (looksLikeSafetensors(head)) return openSafetensors(main, files);
   if (main.name.endsWith('.safetensors')) {
     refuseForeign(head, main.name);
     return openSafetensors(main, files);

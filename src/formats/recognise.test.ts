@@ -1,7 +1,7 @@
 /** What a file is taken for, where its first bytes could be another format's. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { memorySource } from '../base/index.js';
+import { type MunimentError, memorySource } from '../base/index.js';
 import { openModel } from './index.js';
 import { refusal } from './testing/files.js';
 
@@ -33,4 +33,13 @@ test('another format under the name of safetensors is named', async () => {
     const source = memorySource(Buffer.from(bytes, 'latin1'), 'm.safetensors');
     await assert.rejects(openModel(source), refusal('MODEL_FORMAT_NOT_READ'));
   }
+});
+
+test('a GGUF file of 123 tensors is one, however large: its mark is no length of a header', async () => {
+  const head = Buffer.alloc(24);
+  head.write('GGUF');
+  head.writeUInt32LE(3, 4);
+  head.writeBigUInt64LE(123n, 8);
+  const source = { ...memorySource(head, 'm'), byteLength: 20e9 };
+  await assert.rejects(openModel(source), (error: MunimentError) => !error.code.startsWith('SAFETENSORS'));
 });

@@ -17,11 +17,10 @@ const isRecord = (value: Json | undefined): value is { readonly [name: string]: 
 const isDType = (value: Json | undefined): value is Exclude<DType, 'STRING'> =>
   typeof value === 'string' && Object.hasOwn(BITS, value);
 
-/** True when the file begins as a safetensors file does: a plausible length, then `{`. */
-export function looksLikeSafetensors(head: Uint8Array, byteLength: number): boolean {
+/** True when the file begins as a safetensors file does: a plausible length, then `{`. A GGUF file of 14 GB has a longer one. */
+export function looksLikeSafetensors(head: Uint8Array): boolean {
   if (head.length < 9 || head[8] !== 0x7b) return false;
-  const length = new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true);
-  return length <= BigInt(Math.max(byteLength, MAX_SAFETENSORS_HEADER));
+  return new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true) <= BigInt(MAX_SAFETENSORS_HEADER);
 }
 
 interface Header {
