@@ -13,8 +13,8 @@ const WEIGHTS: Readonly<Record<number, { readonly input: number; readonly layout
   132: { input: 1, layout: [4, 3, 0, 1, 2] }, // CONV_3D
 };
 const BATCH_MATMUL = 126;
-/** Float16 and int8 weights that are expanded before use. */
-const DEQUANTIZE = 6;
+/** Float16, int8 and sparse weights are expanded before use: DEQUANTIZE, DENSIFY. */
+const EXPANDS: ReadonlySet<number> = new Set([6, 124]);
 const FULLY_CONNECTED = 9;
 
 /** Field numbers of schema.fbs. */
@@ -54,17 +54,18 @@ export async function layoutsIn(
     const code = codes[await operator.u32(OPERATOR.code)];
     if (code === undefined) subgraph.file.fail('an operator has a kind that the file does not list', operator.at);
     const inputs = await operator.integers(OPERATOR.inputs, MAX_INPUTS);
-    if (code === DEQUANTIZE) {
+    if (EXPANDS.has(code)) {
       const [output] = await operator.integers(OPERATOR.outputs, MAX_INPUTS);
       if (output !== undefined && inputs[0] !== undefined) expanded.set(output, inputs[0]);
     }
-    const weight = inputs[code === DEQUANTIZE ? -1 : (WEIGHTS[code]?.input ?? 1)];
+    const weight = inputs[EXPANDS.has(code) ? -1 : (WEIGHTS[code]?.input ?? 1)];
     const layout = await layoutOf(operator, code);
     if (weight !== undefined && weight >= 0 && layout !== undefined) {
       uses.set(weight, [...(uses.get(weight) ?? []).slice(0, MAX_RANK), layout]);
     }
   }
-  for (const [output, input] of expanded) {
+  // What is expanded twice is asked for by its last output.
+  for (const [output, input] of [...expanded].reverse()) {
     const through = uses.get(output);
     if (through !== undefined) uses.set(input, [...(uses.get(input) ?? []), ...through].slice(0, MAX_RANK));
   }

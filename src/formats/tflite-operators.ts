@@ -208,13 +208,13 @@ const gather: Translation = async (operation) =>
 
 /**
  * Operators that ONNX has, too. What DEQUANTIZE (6) takes is a float16 constant, or the integers of one that stands
- * behind its DequantizeLinear already.
+ * behind its DequantizeLinear already; what DENSIFY (124) takes is read dense.
  */
 const SAME = `
   6 Cast, 8 Floor, 14 Sigmoid, 19 Relu, 20 Clip, 21 Clip, 22 Reshape, 28 Tanh, 47 Exp, 53 Cast, 54 PRelu, 55 Max,
   57 Min, 58 Less, 59 Neg, 61 Greater, 62 GreaterOrEqual, 63 LessOrEqual, 64 Where, 66 Sin, 71 Equal, 73 Log,
   75 Sqrt, 77 Shape, 78 Pow, 84 Or, 86 And, 87 Not, 98 LeakyRelu, 101 Abs, 104 Ceil, 108 Cos, 111 Elu,
-  114 Identity, 116 Round, 117 HardSwish, 123 Where, 150 Gelu`;
+  114 Identity, 116 Round, 117 HardSwish, 123 Where, 124 Identity, 150 Gelu`;
 
 /** By `BuiltinOperator`. */
 export const TRANSLATIONS: Readonly<Record<number, Translation>> = {

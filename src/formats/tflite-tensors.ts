@@ -3,7 +3,8 @@ import { inputError } from '../base/index.js';
 import type { Table } from './flatbuffers.js';
 import { MAX_RANK, MAX_TENSORS } from './limits.js';
 import type { DType, Tensor } from './model.js';
-import { type StoredTensor, type Stretch, storedTensor } from './stored-tensor.js';
+import { type Storage, type StoredTensor, type Stretch, storedTensor } from './stored-tensor.js';
+import { type Expanded, sparseStorage } from './tflite-sparse.js';
 
 /** How stored integers stand for numbers: value = (stored − zero) · scale, as ONNX DequantizeLinear has it. */
 export interface Scales {
@@ -65,14 +66,21 @@ export class Names {
   }
 }
 
+/** What the graphs of one file have in common. */
+export interface SharedParts {
+  readonly buffers: readonly Stretch[];
+  readonly names: Names;
+  readonly expanded: Expanded;
+}
+
 /** @param prefix before the names of every graph but the first */
 export async function readEntries(
   subgraph: Table,
   field: number,
-  buffers: readonly Stretch[],
-  names: Names,
+  parts: SharedParts,
   prefix: string,
 ): Promise<readonly Entry[]> {
+  const { buffers, names } = parts;
   const entries: Entry[] = [];
   for await (const table of subgraph.tables(field)) {
     const stretch = buffers[await table.u32(TENSOR.buffer)];
@@ -87,7 +95,7 @@ export async function readEntries(
     const name = prefix + ((await table.text(TENSOR.name)) || `tensor${entries.length}`);
     const shape = await table.integers(TENSOR.shape, MAX_RANK);
     if (names.size >= MAX_TENSORS) table.file.fail(`more than ${MAX_TENSORS} constants`, table.at, {}, 'TOO_MANY');
-    if (stretch.length > 0) entries.push(await constant(table, names, name, shape, stretch));
+    if (stretch.length > 0) entries.push(await constant(table, parts, name, shape, stretch));
     else entries.push({ name, shape, dtype: TYPES[await table.u8(TENSOR.type)] ?? null, constant: null, scales: null });
   }
   return entries;
@@ -95,19 +103,13 @@ export async function readEntries(
 
 async function constant(
   table: Table,
-  names: Names,
+  { names, expanded }: SharedParts,
   given: string,
   shape: readonly number[],
   stretch: Stretch,
 ): Promise<Entry> {
   const name = names.unique(given);
   const where = `${table.file.source.name} byte ${table.at}, tensor ${name}`;
-  if (table.place(TENSOR.sparsity, 4) !== null) {
-    throw inputError('TFLITE_SPARSE', 'the model stores a sparse tensor, which is not read', {
-      where,
-      todo: 'convert the model without Optimize.EXPERIMENTAL_SPARSITY, or run its DENSIFY operators first',
-    });
-  }
   const type = await table.u8(TENSOR.type);
   const dtype = TYPES[type];
   if (dtype === undefined) {
@@ -117,7 +119,12 @@ async function constant(
       todo: 'convert the tensor to float32 and export the model again',
     });
   }
-  const tensor = storedTensor('TFLITE', name, dtype, shape, { kind: 'bytes', stretches: [stretch] }, where);
+  const sparsity = await table.table(TENSOR.sparsity);
+  const storage: Storage =
+    sparsity === null
+      ? { kind: 'bytes', stretches: [stretch] }
+      : await sparseStorage(sparsity, dtype, shape, stretch, expanded, where);
+  const tensor = storedTensor('TFLITE', name, dtype, shape, storage, where);
   return { name, shape, dtype, constant: tensor, scales: await scalesOf(table, tensor, names, where) };
 }
 

@@ -10,7 +10,7 @@ import { type ModelFiles, modelOf } from './opened.js';
 import type { StoredTensor, Stretch } from './stored-tensor.js';
 import { graphOf, type Subgraph } from './tflite-graph.js';
 import { layoutsIn, operatorCodes } from './tflite-layout.js';
-import { type Entry, Names, readEntries } from './tflite-tensors.js';
+import { type Entry, Names, readEntries, type SharedParts } from './tflite-tensors.js';
 
 export const looksLikeTflite = (head: Uint8Array): boolean =>
   Buffer.from(head.subarray(4, 8)).toString('latin1') === 'TFL3';
@@ -21,7 +21,7 @@ const BUFFER = { data: 0, offset: 1, size: 2 } as const;
 
 /**
  * @throws `TFLITE_MALFORMED`, `TFLITE_TRUNCATED`, `TFLITE_VERSION`, `TFLITE_TOO_MANY`, `TFLITE_BUFFER`, `TFLITE_LAYOUT`,
- * `TFLITE_DTYPE`, `TFLITE_SHAPE`, `TFLITE_SIZE`, `TFLITE_SPARSE`, `TFLITE_QUANTISATION`, `UTF8_INVALID`
+ * `TFLITE_DTYPE`, `TFLITE_SHAPE`, `TFLITE_SIZE`, `TFLITE_SPARSITY`, `TFLITE_SPARSE_TOO_LARGE`, `TFLITE_QUANTISATION`, `UTF8_INVALID`
  */
 export async function openTflite(source: ByteSource, files: ModelFiles): Promise<Model> {
   const model = await new Flatbuffer(source, 'TFLITE').root();
@@ -34,9 +34,8 @@ export async function openTflite(source: ByteSource, files: ModelFiles): Promise
       'VERSION',
     );
   }
-  const buffers = await buffersOf(model);
   const codes = await operatorCodes(model, MODEL.operatorCodes);
-  const names = new Names();
+  const parts: SharedParts = { buffers: await buffersOf(model), names: new Names(), expanded: { last: null } };
   const subgraphs: Subgraph[] = [];
   const tensors: StoredTensor[] = [];
   for await (const table of model.tables(MODEL.subgraphs)) {
@@ -44,7 +43,7 @@ export async function openTflite(source: ByteSource, files: ModelFiles): Promise
       model.file.fail(`more than ${MAX_TFLITE_GRAPHS} graphs`, table.at, {}, 'TOO_MANY');
     const title = (await table.text(SUBGRAPH.name)) || `subgraph${subgraphs.length}`;
     const prefix = subgraphs.length === 0 ? '' : `${title}/`;
-    const read = await readEntries(table, SUBGRAPH.tensors, buffers, names, prefix);
+    const read = await readEntries(table, SUBGRAPH.tensors, parts, prefix);
     const layoutOf = await layoutsIn(table, SUBGRAPH.operators, codes);
     const entries = read.map((entry, index): Entry => {
       const outputsFirst = layoutOf(index, entry.shape.length);
@@ -61,7 +60,7 @@ export async function openTflite(source: ByteSource, files: ModelFiles): Promise
   return modelOf(files, {
     format: 'tflite',
     tensors,
-    graph: await graphOf(subgraphs, codes, names),
+    graph: await graphOf(subgraphs, codes, parts.names),
     opset: null,
     metadata: new Map(description ? [['description', description]] : []),
   });

