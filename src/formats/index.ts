@@ -4,4 +4,13 @@ export * from './limits.js';
 export * from './model.js';
 export { openModel } from './open-model.js';
 export { buildSafetensors, type SafetensorsEntry } from './safetensors.js';
+export {
+  COMPARISONS,
+  type Comparison,
+  MISSING_IS_ZERO,
+  MISSING_LEFT,
+  type TreeEnsemble,
+  treeTensorNames,
+  ZERO_IS_MISSING,
+} from './trees.js';
 export { type NewValues, writeModel } from './write-model.js';

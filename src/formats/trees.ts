@@ -95,6 +95,10 @@ export function tensorsOfTrees(ensemble: TreeEnsemble): readonly StoredTensor[] 
   );
 }
 
+/** Names of the tensors that show a model's ensembles: no weights of layers. */
+export const treeTensorNames = ({ trees = [] }: { readonly trees?: readonly TreeEnsemble[] }): ReadonlySet<string> =>
+  new Set(trees.flatMap(tensorsOfTrees).map(({ name }) => name));
+
 /** @throws `TREES_EMPTY` where no tree of the model splits and none gives a value */
 export function checkTrees(ensemble: TreeEnsemble, where: string): TreeEnsemble {
   if (ensemble.root.length === 0 || ensemble.leaf.length === 0) {

@@ -10,6 +10,7 @@ import {
   type UnitGroup,
 } from '../structure/index.js';
 import { type Architecture, architectureOf } from './architecture.js';
+import { type TreesReport, treesReport } from './trees-report.js';
 
 /** Up to so many bytes of weights the digest is made without being asked for: a second or two. */
 export const DIGEST_BY_DEFAULT = 1024 ** 3;
@@ -40,7 +41,9 @@ export interface Inspection {
   readonly groups: readonly UnitGroup[];
   readonly constants: readonly { readonly tensor: string; readonly what: string }[];
   readonly leftOut: CanonicalModel['leftOut'];
-  /** SHA-256 over the learned tensors in canonical layout, without names and order; null where it was not asked for. */
+  /** Ensembles of decision trees; their numbers are among `parameters`. */
+  readonly trees: readonly TreesReport[];
+  /** SHA-256 over the learned tensors and trees in canonical layout, without names and order; null where it was not asked for. */
   readonly weights: string | null;
   readonly bytesRead: number;
 }
@@ -56,7 +59,9 @@ export async function inspectModel(model: Model, options: InspectOptions = {}): 
   const canonical = await canonicalise(model, options);
   const layers = [...canonical.tensors.values()].map(layerOf);
   const learned = layers.filter((one) => one.nature === 'learned');
-  const parameters = learned.reduce((sum, one) => sum + one.elements, 0);
+  const trees = (model.trees ?? []).map(treesReport);
+  const inLayers = learned.reduce((sum, one) => sum + one.elements, 0);
+  const parameters = inLayers + trees.reduce((sum, one) => sum + one.parameters, 0);
   const bytes = model.sources.reduce((sum, source) => sum + source.byteLength, 0);
   return {
     format: model.format,
@@ -64,14 +69,22 @@ export async function inspectModel(model: Model, options: InspectOptions = {}): 
     bytes,
     tensors: model.tensors.size,
     parameters,
-    constantElements: layers.reduce((sum, one) => sum + one.elements, 0) - parameters,
+    constantElements: layers.reduce((sum, one) => sum + one.elements, 0) - inLayers,
     storage: storageOf(model),
     architecture: architectureOf(model),
     layers,
     groups: canonical.groups,
     constants: layers.flatMap(({ tensor, nature }) => (nature === 'learned' ? [] : [{ tensor, what: nature }])),
     leftOut: canonical.leftOut,
-    weights: (options.digest ?? bytes <= DIGEST_BY_DEFAULT) ? await weightsDigest(canonical, options.progress) : null,
+    trees,
+    weights:
+      (options.digest ?? bytes <= DIGEST_BY_DEFAULT)
+        ? await weightsDigest(
+            canonical,
+            options.progress,
+            trees.map((one) => one.sha256),
+          )
+        : null,
     bytesRead: model.bytesRead,
   };
 }
@@ -103,14 +116,16 @@ function layerOf({ name, role, shape, dtype, quantisation, nature }: CanonicalTe
  * values as little-endian float64 in canonical order, dequantised; the digests are sorted, so that names, order and
  * format do not matter. Scalars and shapes that exporters add are no learned tensors and stay out. Null where no tensor
  * is learned.
+ * @param trees digests of the model's tree ensembles, which count as learned tensors do
  */
 export async function weightsDigest(
   canonical: CanonicalModel,
   progress: Progress = noProgress,
+  trees: readonly string[] = [],
 ): Promise<string | null> {
   const learned = [...canonical.tensors.values()].filter(isWeight);
-  if (learned.length === 0) return null;
-  const digests: string[] = [];
+  if (learned.length + trees.length === 0) return null;
+  const digests = [...trees];
   for (const [index, tensor] of learned.entries()) {
     progress.update(index, learned.length, tensor.name);
     const hash = createHash('sha256').update(utf8(`${tensor.shape.join(',')}\n`));

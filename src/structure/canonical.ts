@@ -1,6 +1,6 @@
 /** A model in one layout whatever wrote it: linear weights out × in, convolutions OIHW, dequantised. */
 import { inputError } from '../base/index.js';
-import type { DType, Graph, Model, Tensor } from '../formats/index.js';
+import { type DType, type Graph, type Model, type Tensor, treeTensorNames } from '../formats/index.js';
 import { type CanonicalTensor, canonicalTensor } from './canonical-tensor.js';
 import { axesOfFamily, groupsOfFamily } from './families.js';
 import { groupsOf, pinsOf } from './groups.js';
@@ -54,8 +54,9 @@ export async function canonicalise(model: Model, options: CanonicaliseOptions = 
   }
   const folds = new Map([...walked.folds].map(([stored, fold]) => [names.get(stored) ?? stored, fold]));
   const groups = groupsOf(walked, (name) => names.get(name)!);
+  const trees = treeTensorNames(model);
   const unused = [...model.tensors.keys()]
-    .filter((name) => !names.has(name))
+    .filter((name) => !names.has(name) && !trees.has(name))
     .map((tensor) => ({ tensor, reason: 'no operator uses it as numbers' }));
   return {
     model,
@@ -99,7 +100,10 @@ async function fromNames(model: Model, plainStack: boolean): Promise<CanonicalMo
   const tensors = new Map<string, CanonicalTensor>();
   const axesOf = axesOfFamily(new Set(model.tensors.keys()));
   const roleOf = rolesFromNames([...model.tensors.values()].filter(isNumeric));
+  const trees = treeTensorNames(model);
   for (const tensor of model.tensors.values()) {
+    // Nodes of trees are no units: `structure/trees.ts` reads them.
+    if (trees.has(tensor.name)) continue;
     const perm = tensor.outputsFirst ?? axesOf(tensor.name) ?? tensor.shape.map((_, k) => k);
     const use = {
       tensor,

@@ -91,10 +91,12 @@ function inspectionText(file: string, found: Inspection, style: Style): string {
       .join(', ')}`,
     architecture.source === 'graph'
       ? `graph: ${architecture.nodes} operations, ${architecture.edges} edges (${operations.join(', ')}); SHA-256 ${architecture.sha256.slice(0, 16)}…`
-      : 'no graph in this format: unit groups rest on names and shapes',
+      : found.trees.length > 0
+        ? 'decision trees: no hidden units'
+        : 'no graph in this format: unit groups rest on names and shapes',
+    ...found.trees.map(treesText),
     `weights: ${found.weights ?? (found.parameters === 0 ? 'no tensor is learned' : 'not digested (--digest reads all of them)')}`,
-    '',
-    table([['tensor', 'role', 'shape', 'stored', ''], ...layerRows]),
+    ...(layerRows.length === 0 ? [] : ['', table([['tensor', 'role', 'shape', 'stored', ''], ...layerRows])]),
     ...(layers.length > layerRows.length
       ? [
           style.dim(
@@ -102,8 +104,7 @@ function inspectionText(file: string, found: Inspection, style: Style): string {
           ),
         ]
       : []),
-    '',
-    style.bold(`${groups.length} unit groups`),
+    ...(groups.length === 0 && found.trees.length > 0 ? [] : ['', style.bold(`${groups.length} unit groups`)]),
     ...groups
       .slice(0, MAX_LAYERS)
       .map(
@@ -116,6 +117,20 @@ function inspectionText(file: string, found: Inspection, style: Style): string {
           style.dim('left out of every test:'),
           ...found.leftOut.slice(0, MAX_LAYERS).map((one) => style.dim(`  ${one.tensor}: ${one.reason}`)),
         ]),
+  ].join('\n');
+}
+
+/** Inputs printed at most; `--json` has all. */
+const MAX_INPUTS = 10;
+
+function treesText(found: Inspection['trees'][number]): string {
+  const { depth, used } = found;
+  const inputs = used
+    .slice(0, MAX_INPUTS)
+    .map(({ feature, name, splits }) => `${name ?? `input ${feature}`} ${splits}`);
+  return [
+    `${found.name === '' ? 'trees' : `trees of ${found.name}`}: ${count(found.trees)} trees, depth ${depth.most} at most (mean ${depth.mean.toFixed(1)}), ${count(found.splits)} splits${found.categoricalSplits === 0 ? '' : ` (${count(found.categoricalSplits)} of categories)`}, ${count(found.leaves)} leaves, ${found.outputs} ${found.outputs === 1 ? 'output' : 'outputs'}, thresholds ${found.precision}${found.objective === '' ? '' : `, ${found.objective}`}`,
+    `splits by input (${used.length} of ${found.features} used): ${inputs.join(', ')}${used.length > MAX_INPUTS ? ', …' : ''}`,
   ].join('\n');
 }
 
