@@ -17,6 +17,7 @@ import type { Model } from './model.js';
 import { looksLikeNumpy, openNumpy, openNumpyArchive } from './numpy.js';
 import { openOnnx } from './onnx.js';
 import { type Beside, modelFiles } from './opened.js';
+import { withPlaceAndTodo } from './refusal.js';
 import { looksLikeSafetensors, openSafetensors, openSharded } from './safetensors.js';
 import { openTfjs } from './tfjs.js';
 import { looksLikeTflite, openTflite } from './tflite.js';
@@ -118,7 +119,7 @@ async function openSource(source: ByteSource, folder: string | Beside | null): P
     return await recognise(files);
   } catch (error) {
     await files.close();
-    throw error;
+    throw withPlaceAndTodo(error, source.name);
   }
 }
 

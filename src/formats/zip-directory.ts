@@ -215,6 +215,7 @@ function refuseBomb(entries: readonly Omit<ZipEntry, 'limit'>[], file: string): 
       expected: `at most ${MAX_DEFLATE_RATIO} bytes from each byte`,
       got: `${size} bytes from ${packed}`,
       where: `${file}, ${name}`,
+      todo: 'do not unpack this archive: it was made to exhaust memory; where you trust its origin, save it uncompressed',
     });
   };
   for (const { name, size, packed, method } of entries) {

@@ -236,6 +236,9 @@ expect("version9.npy", "NUMPY_VERSION")
 with zipfile.ZipFile("bad/not-arrays.npz", "w") as z:
     z.writestr("w.npy", b"GIF89a and so on")
 expect("not-arrays.npz", "NUMPY_MAGIC")
+with zipfile.ZipFile("bad/slip.npz", "w") as z:
+    z.writestr(zipfile.ZipInfo("../../escapes.npy"), open("bad/huge.npy", "rb").read())
+expect("slip.npz", "ZIP_NAME")
 
 with open("bad/expected-pytorch.json", "w") as f:
     json.dump(expected, f, indent=1)
