@@ -14,21 +14,24 @@ import { mutantOf } from '../benches/fuzz/mutant.js';
 import { readerNames, readReader } from '../benches/fuzz/seeds.js';
 import { faultOf, tableOf } from '../benches/fuzz/tally.js';
 import { subjectDies, subjectIsSlow } from '../benches/fuzz/testing-subject.js';
-import { MunimentError } from '../src/base/index.js';
+import { type ByteSource, MunimentError } from '../src/base/index.js';
 import { type Model, openModel } from '../src/formats/index.js';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'muniment-fuzz-test-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 const nothing = { name: 'none', bytes: new Uint8Array(4), beside: new Map<string, Uint8Array>() };
-const swallowed = (work: () => unknown) => async (): Promise<Model> => {
-  try {
-    work();
-  } catch {
-    // Even so it is found out.
-  }
-  throw new MunimentError('input', 'SUBJECT_REFUSES', 'this is no model');
-};
+const refusing =
+  (work: () => unknown) =>
+  async (source: string | ByteSource): Promise<Model> => {
+    try {
+      work();
+    } catch {
+      // Even so it is found out.
+    }
+    await (source as ByteSource).close();
+    throw new MunimentError('input', 'SUBJECT_REFUSES', 'this is no model');
+  };
 
 test('an attempt to run, reach or open something is noticed, though the reader hides it', async () => {
   const attempts: readonly (readonly [string, () => unknown])[] = [
@@ -42,13 +45,13 @@ test('an attempt to run, reach or open something is noticed, though the reader h
     ['fetch', () => fetch('http://127.0.0.1:9')],
   ];
   for (const [what, work] of attempts) {
-    const { fault } = await attempt(swallowed(work), nothing);
+    const { fault } = await attempt(refusing(work), nothing);
     assert.equal(fault?.what, 'execution', what);
     assert.ok(fault.detail.startsWith(what), fault.detail);
   }
   assert.deepEqual(
     await attempt(
-      swallowed(() => {}),
+      refusing(() => {}),
       nothing,
     ),
     { code: 'SUBJECT_REFUSES', fault: null },
@@ -67,6 +70,10 @@ test('errors without a code, faults of ours and models that contradict themselve
   const tensor = { name: 'w', dtype: 'F32', shape: [2, 3], elements: 5, read: async () => new Float64Array(5) };
   const model = { tensors: new Map([['w', tensor]]), graph: null, close: async () => {} } as unknown as Model;
   assert.match((await attempt(async () => model, nothing)).fault?.detail ?? '', /^w: 5 elements in a shape of 2 × 3$/);
+  const open = async (): Promise<Model> => {
+    throw new MunimentError('input', 'SUBJECT_REFUSES', 'this is no model');
+  };
+  assert.equal((await attempt(open, nothing)).fault?.what, 'left open');
   const report = { step: 0, code: 'model', fault: null, milliseconds: 1, peakBytes: 1 };
   assert.equal(faultOf(report), null);
   assert.equal(faultOf({ ...report, milliseconds: 2001 })?.what, 'slow');

@@ -7,7 +7,10 @@ import type { Mutant } from './mutant.js';
 import { trapped } from './traps.js';
 
 export interface Fault {
-  /** `uncoded`, `execution`, `model`: an error that has no code, an attempt to run or reach something, a model that contradicts itself. */
+  /**
+   * `uncoded`, `execution`, `model`, `left open`: an error that has no code, an attempt to run or reach something, a model
+   * that contradicts itself, a file that is not closed.
+   */
   readonly what: string;
   readonly detail: string;
 }
@@ -29,15 +32,25 @@ const FOLDER = path.join(path.sep, 'mutant');
 
 /** @param open `openModel`, or what stands for it in a test of this bench */
 export async function attempt(open: typeof openModel, { name, bytes, beside }: Omit<Mutant, 'how'>): Promise<Outcome> {
+  let held = 0;
+  const source = (of: Uint8Array, at: string) => {
+    held++;
+    let closed = false;
+    const close = async (): Promise<void> => {
+      held -= closed ? 0 : 1;
+      closed = true;
+    };
+    return { ...memorySource(of, at), close };
+  };
   const parts = async (relative: string) => {
     const found = beside.get(relative);
-    return found === undefined ? null : memorySource(found, relative);
+    return found === undefined ? null : source(found, relative);
   };
   let code = 'model';
   let fault: Fault | null = null;
   const caught = await trapped(async () => {
     try {
-      const model = await open(memorySource(bytes, path.join(FOLDER, path.basename(name))), parts);
+      const model = await open(source(bytes, path.join(FOLDER, path.basename(name))), parts);
       try {
         fault = await look(model);
       } finally {
@@ -48,6 +61,7 @@ export async function attempt(open: typeof openModel, { name, bytes, beside }: O
       fault = refusalFault(error);
     }
   });
+  if (fault === null && held > 0) fault = { what: 'left open', detail: `${held} of the files` };
   if (caught.length > 0) fault = { what: 'execution', detail: caught.join('\n') };
   return { code, fault };
 }

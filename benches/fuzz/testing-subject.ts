@@ -6,9 +6,10 @@ import type { Model } from '../../src/formats/index.js';
 export const subjectDies = (bytes: number): boolean => bytes % 7 === 1;
 export const subjectIsSlow = (bytes: number): boolean => bytes % 7 === 2;
 
-export async function openModel({ byteLength }: ByteSource): Promise<Model> {
+export async function openModel({ byteLength, close }: ByteSource): Promise<Model> {
   // `process.exit` would be noticed.
   if (subjectDies(byteLength)) (process as unknown as { reallyExit(code: number): never }).reallyExit(1);
   if (subjectIsSlow(byteLength)) await new Promise((resolve) => setTimeout(resolve, 2100));
+  await close();
   throw inputError('SUBJECT_REFUSES', 'this is no model');
 }
