@@ -2,6 +2,7 @@
 import { type Model, openModel } from '../formats/index.js';
 import { type CompareOptions, compareSubjects } from './compare.js';
 import { subjectOfModel } from './open-subject.js';
+import { compareTreeModels } from './trees.js';
 import type { Comparison } from './types.js';
 
 export interface CompareFilesOptions {
@@ -32,10 +33,12 @@ export async function compareFiles(a: string, b: string, options: CompareFilesOp
     const given = options.graph === undefined ? undefined : await open(options.graph);
     const subject = (model: Model, name: string) =>
       subjectOfModel(model, name, model.graph === null ? given : undefined);
-    const answer = await compareSubjects(await subject(first, a), await subject(second, b), {
-      ...(base === undefined ? {} : { base: await subject(base, options.base!) }),
-      ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
-    });
+    const answer =
+      compareTreeModels(first, second, base) ??
+      (await compareSubjects(await subject(first, a), await subject(second, b), {
+        ...(base === undefined ? {} : { base: await subject(base, options.base!) }),
+        ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
+      }));
     const bytesRead = opened.reduce((sum, model) => sum + model.bytesRead, 0);
     return { ...answer, bytesRead, seconds: Math.round(performance.now() - started) / 1000 };
   } finally {

@@ -14,4 +14,5 @@ export * from './seeds.js';
 export * from './subject.js';
 export * from './tested.js';
 export * from './text.js';
+export * from './trees.js';
 export * from './types.js';

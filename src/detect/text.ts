@@ -49,6 +49,11 @@ const WORDS: Readonly<Record<string, (tweak: Tweak) => string>> = {
   noise: (tweak) => `noise added (${percent(Number(tweak.drift))})`,
   permuted: (tweak) => `hidden units re-ordered in ${tweak.groups} of ${tweak.of} groups`,
   rescaled: (tweak) => `hidden units rescaled in ${tweak.groups} groups`,
+  'trees-dropped': (tweak) => `${tweak.trees} of ${tweak.of} trees dropped`,
+  'trees-added': (tweak) => `${tweak.trees} of ${tweak.of} trees added`,
+  'leaves-changed': (tweak) => `${percent(Number(tweak.share))} of the leaf values changed`,
+  'thresholds-moved': (tweak) => `${percent(Number(tweak.share))} of the thresholds moved`,
+  'inputs-changed': (tweak) => `inputs re-ordered or rescaled (${tweak.trees} trees)`,
   'sign-flipped': (tweak) => `${tweak.units} hidden units with flipped sign`,
 };
 
