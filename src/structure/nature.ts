@@ -39,8 +39,9 @@ export function natureOf(sample: Sample | Float64Array, shape: readonly number[]
   const first = values[0]!;
   if (values.every((value) => value === first)) {
     // A scalar −∞ fills attention masks; a whole tensor of infinities is damage, which must be named as such.
-    return n > 1 && !Number.isFinite(first) ? LEARNED : constant('one value');
+    return n > 1 && at === undefined && !Number.isFinite(first) ? LEARNED : constant('one value');
   }
+  if (isMask(values)) return constant('attention mask');
   if (isIdentity(seen)) return constant('identity');
   if (n > 8 && values.every((value) => value === 0 || value === 1)) return constant('0/1 mask');
   if (n > 2 && isArithmetic(seen)) return constant('arithmetic range');
@@ -67,6 +68,15 @@ interface Seen {
 
 const follows = ({ values, at }: Seen, expected: (at: number) => number, within: number): boolean =>
   values.every((value, k) => Math.abs(value - expected(at(k))) <= within);
+
+/** Softmax makes nothing of this and less beside 0; libraries write −10,000, −65,504, −10⁹, the lowest float32 or −∞. */
+const MASKED = -1e4;
+
+/** 0 where attention may look, one very low number where it may not: no training makes weights of these two alone. */
+function isMask(values: Float64Array): boolean {
+  const low = values.find((value) => value !== 0);
+  return low !== undefined && low <= MASKED && values.every((value) => value === 0 || value === low);
+}
 
 const isIdentity = (seen: Seen): boolean =>
   seen.rows > 1 &&
