@@ -116,7 +116,7 @@ function within(tensor: PlanTensor, select: readonly (readonly number[] | null)[
 }
 
 /** A few rows of a tensor that speaks for no group: enough to describe whether it is shared. */
-function sampleSilent(tensor: PlanTensor, seed: Uint8Array): PlanTensor {
+export function sampleSilent(tensor: PlanTensor, seed: Uint8Array): PlanTensor {
   const [rows = 1, columns = 1] = tensor.shape;
   const label = `silent ${tensor.name}`;
   const select = tensor.shape.map((size, axis): readonly number[] | null => {

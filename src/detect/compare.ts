@@ -1,5 +1,5 @@
 /** `compare`: two models, no room: what they share, with which chance, what was done, and what cannot be told. */
-import { needsSampling, testedGroups } from '../align/index.js';
+import { needsSampling, type TestPlan, testedGroups } from '../align/index.js';
 import { sharedConstants } from './constants.js';
 import { diagnose } from './diagnose.js';
 import { baseExplains, type Explanation } from './explain.js';
@@ -44,11 +44,8 @@ export async function compareSubjects(
   const permuted = explanation === null && tested.order.log10p > CONDITIONAL_LEVEL ? permutedLike(tested) : null;
   onStep(3, STEPS, 'showing what would have been found');
   const power = tested.order.log10p > CONDITIONAL_LEVEL ? showPower(tested.plan, tested.ours, CONDITIONAL_LEVEL) : [];
-  const comparable = sharePaired(
-    reference,
-    suspect,
-    tested.full.tensors.map((tensor) => tensor.name),
-  );
+  const share = (...plans: TestPlan[]) =>
+    sharePaired(reference, suspect, new Set(plans.flatMap(({ tensors }) => tensors.map(({ name }) => name))));
   const decision = decide({
     tested,
     explanation,
@@ -56,7 +53,7 @@ export async function compareSubjects(
     permuted,
     power,
     constants,
-    comparable,
+    comparable: share(tested.full),
   });
   onStep(4, STEPS, 'describing');
   const related = relatedTensors(tested, decision.verdict === 'related' || explanation !== null);
@@ -71,7 +68,7 @@ export async function compareSubjects(
     kind: decisive?.kind ?? null,
     reason: decision.reason,
     scope: {
-      comparable,
+      comparable: share(tested.full, tested.plan),
       related: decision.verdict === 'related' ? sharePaired(reference, suspect, related) : 0,
     },
     correspondence: swapped

@@ -45,7 +45,13 @@ export function diagnose(input: DiagnosisInput): readonly Tweak[] {
   if (precision !== undefined && moved.every((tweak) => tweak.kind !== 'rescaled')) {
     return [{ kind: 'converted', precision: precision.dtype }, ...moved];
   }
-  return [...quantisation(grids), ...pruning(input, pairs, grids), ...drift(pairs, grids, input), ...moved];
+  const found = [
+    ...quantisation(grids, pairs),
+    ...pruning(input, pairs, grids),
+    ...drift(pairs, grids, input),
+    ...moved,
+  ];
+  return found.length > 0 ? found : [{ kind: 'converted', precision: `within ${worst.toExponential(0)}` }];
 }
 
 function unchanged(input: DiagnosisInput, worst: number, moved: boolean): readonly Tweak[] {
@@ -77,12 +83,16 @@ function statedOrSeen(input: DiagnosisInput, name: string, rows: number): Tensor
   return { step: 0, steps: [], ...seen, bits: stated.bits, granularity: stated.granularity };
 }
 
-function quantisation(grids: ReadonlyMap<string, TensorGrid | null>): readonly Tweak[] {
-  const found = [...grids.values()].filter((grid) => grid !== null);
-  if (found.length === 0 || found.length < grids.size / 2) return [];
+/** Asked of what changed: some programs leave small or first layers as they were. */
+function quantisation(grids: ReadonlyMap<string, TensorGrid | null>, pairs: readonly Pair[]): readonly Tweak[] {
+  const changed = pairs.filter(({ ours, theirs }) => largestDifference(ours, theirs) > ROUNDING);
+  const found = changed.flatMap(({ name }) => grids.get(name) ?? []);
+  if (found.length === 0 || found.length < changed.length / 2) return [];
   const bits = Math.max(...found.map((grid) => grid.bits));
   const channels = found.filter((grid) => grid.granularity === 'channel').length;
-  return [{ kind: 'quantised', bits, granularity: channels > found.length / 2 ? 'channel' : 'tensor' }];
+  const granularity = channels > found.length / 2 ? 'channel' : 'tensor';
+  const share = found.length < pairs.length / 2 ? { tensors: found.length, of: pairs.length } : {};
+  return [{ kind: 'quantised', bits, granularity, ...share }];
 }
 
 interface Pair {

@@ -1,5 +1,12 @@
 /** The plan over the tensors that two models have in common. */
-import { type Correspondence, type PlanAxis, type PlanTensor, planGroups, type TestPlan } from '../align/index.js';
+import {
+  type Correspondence,
+  type PlanAxis,
+  type PlanTensor,
+  planGroups,
+  sampleSilent,
+  type TestPlan,
+} from '../align/index.js';
 import { elementsOf, learnedElements, type Subject } from './subject.js';
 
 /**
@@ -22,6 +29,32 @@ export function pairedPlan(
   });
   return cropPlan(plan, (name) => suspect.tensors.get(pairing.names.get(name)!)!.shape);
 }
+
+/**
+ * The plan, and beside it, speaking for no group, every other learned tensor that both have in one shape: outputs, norms,
+ * embeddings. They count for no chance; they are compared value by value, so that what is shared of them is said.
+ * @param seed 32 bytes; of a large tensor some rows and columns are read
+ */
+export function withSilent(
+  plan: TestPlan,
+  reference: Subject,
+  suspect: Subject,
+  pairing: Correspondence,
+  seed: Uint8Array,
+): TestPlan {
+  const planned = new Set(plan.tensors.map(({ name }) => name));
+  const silent = [...reference.tensors.values()].flatMap(({ name, shape, nature }): PlanTensor[] => {
+    const other = suspect.tensors.get(pairing.names.get(name) ?? '');
+    const isShared = other?.nature.kind === 'learned' && other.shape.join() === shape.join();
+    if (planned.has(name) || nature.kind !== 'learned' || !isShared) return [];
+    const whole: PlanTensor = { name, shape, axes: [], group: null, select: null, full: shape };
+    return [elementsOf(shape) <= MAX_SILENT ? whole : sampleSilent(whole, seed)];
+  });
+  return { ...plan, tensors: [...plan.tensors, ...silent] };
+}
+
+/** Larger tensors that speak for no group are sampled. */
+const MAX_SILENT = 2 ** 16;
 
 /** Cuts every group to the units that both models have; a tensor that differs anywhere else is left out. */
 export function cropPlan(plan: TestPlan, otherShape: (tensor: string) => readonly number[]): TestPlan {

@@ -10,7 +10,7 @@ import {
 } from '../align/index.js';
 import { inputError, sha256 } from '../base/index.js';
 import { type OrderStatistic, orderStatistic } from './order.js';
-import { pairedPlan } from './paired-plan.js';
+import { pairedPlan, withSilent } from './paired-plan.js';
 import type { Subject } from './subject.js';
 
 /** What one order test read and found. */
@@ -56,7 +56,9 @@ async function loadBoth(
   const full = pairedPlan(reference, suspect, pairing, (name) =>
     poisoned.has(name) ? 'holds NaN or an infinity' : null,
   );
-  const plan = samplePlan(full, seed);
+  const spoken = samplePlan(full, seed);
+  const silent = withSilent(spoken, reference, suspect, pairing, seed);
+  const plan = { ...silent, tensors: silent.tensors.filter(({ name }) => !poisoned.has(name)) };
   const ours = await loadTable(reference, plan);
   const theirs = await loadTable(suspect, plan, (name) => pairing.names.get(name) ?? name);
   return { full, plan, ours, theirs };

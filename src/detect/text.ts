@@ -43,7 +43,8 @@ const WORDS: Readonly<Record<string, (tweak: Tweak) => string>> = {
   'exact-copy': () => 'exact copy',
   converted: (tweak) =>
     tweak.from === undefined ? `converted (${tweak.precision})` : `converted from ${tweak.from} to ${tweak.to}`,
-  quantised: (tweak) => `quantised to ${tweak.bits} bits, one scale per ${tweak.granularity}`,
+  quantised: (tweak) =>
+    `quantised to ${tweak.bits} bits, one scale per ${tweak.granularity}${tweak.tensors === undefined ? '' : `, in ${tweak.tensors} of ${tweak.of} tensors`}`,
   pruned: (tweak) => `${percent(Number(tweak.share))} pruned`,
   'fine-tuned': (tweak) => `fine-tuned (drift ${percent(Number(tweak.drift))})`,
   noise: (tweak) => `noise added (${percent(Number(tweak.drift))})`,
