@@ -67,7 +67,7 @@ export function compareTreeModels(a: Model, b: Model, base?: Model): Answer | nu
     kind: null,
     scope: { comparable: 1, related: 0 },
     correspondence: [],
-    shared,
+    shared: decided.verdict === 'no-evidence' ? [] : shared,
     tweaks: isFound ? tweaksOf(reference, suspect, matched, isEqual, formatOf(a), formatOf(b)) : [],
     lines: [],
     leftOut: [],
@@ -110,7 +110,7 @@ function baseSentence(inBase: ReadonlySet<number> | null, { matches }: TreesMatc
 }
 
 const CAUSES =
-  'A copy, or a deterministic trainer on the same data with the same settings, which writes the same trees: the files alone do not tell which, and no chance is stated. A committed release of the model would.';
+  'A copy, or a deterministic trainer on the same data with the same settings, which writes the same trees: the files alone do not tell which, and no chance is stated. Who had which data, and when each model was recorded, is a matter for the ledger.';
 
 function found(reference: CanonicalTrees, suspect: CanonicalTrees, matched: TreesMatched, isEqual: boolean): string {
   if (isEqual) {
@@ -154,7 +154,7 @@ function notFound(
   const low = Math.min(...power.map((one) => one.interval95[0]));
   return {
     verdict: 'no-evidence',
-    reason: `${matches.length} of ${suspect.root.length} trees follow the same splits, ${percent(share)} of the smaller model: what trainings on similar data have in common. Copies of the first model (${power.map((one) => one.tweak).join('; ')}) were found in ${TRIALS} of ${TRIALS} trials each (95 % interval from ${percent(low)}). Equal thresholds alone say nothing, since trainers cut where the data lie. A model refitted, or trained on the answers of the first, is not excluded.`,
+    reason: `${matches.length} of ${suspect.root.length} trees follow the same splits, ${percent(share)} of the smaller model: what trainings on similar data have in common. Copies of the first model (${power.map((one) => one.tweak).join('; ')}) were found in ${TRIALS} of ${TRIALS} trials each (95 % interval from ${percent(low)}). Equal thresholds alone say nothing, since trainers cut where the data lie. A copy whose inputs and leaf values were both changed, a model refitted, or one trained on the answers of the first, is not excluded.`,
   };
 }
 

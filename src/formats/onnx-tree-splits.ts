@@ -1,4 +1,5 @@
 /** TreeEnsemble of ai.onnx.ml 5: splits and leaves in lists of their own, several leaves may be one. */
+import { inputError } from '../base/index.js';
 import { type Attributes, splitNode } from './onnx-tree-attributes.js';
 import type { Comparison, TreeEnsemble } from './trees.js';
 import { type StoredNode, treesBuilder } from './trees-builder.js';
@@ -33,11 +34,15 @@ export async function splitForest(attributes: Attributes, name: string): Promise
     if (!(id >= 0 && id < leaves.length)) attributes.fail('a leaf that does not exist is named', { got: String(id) });
     return { comparison: 'leaf', outputs: [outputs[id]!], values: [leaves[id]!] };
   };
+  const roots = attributes.numbers('tree_roots', null);
+  const beyond = roots.find((root) => root >= size);
+  if (beyond !== undefined)
+    throw inputError('TREES_CHILD', 'a root that does not exist is named', { got: String(beyond), where });
   const builder = treesBuilder();
   builder.add({
     where,
     size: 3 * size,
-    roots: attributes.numbers('tree_roots', null),
+    roots,
     weight: 1,
     node(at): StoredNode {
       if (at >= size) return leaf((at - size) % 2 === 0 ? yes[(at - size) >> 1]! : no[(at - size) >> 1]!);

@@ -78,8 +78,14 @@ async function listedForest(attributes: Attributes, leaves: string, name: string
   if (values.length !== size)
     attributes.fail('the thresholds are not as many as the nodes', { got: String(values.length) });
   const places = placesOf(attributes, treeIds, nodeIds);
-  // A child that does not exist is refused by the builder, which knows the node that names it.
-  const child = (at: number, id: number): number => places.get(treeIds[at]!)!.get(id) ?? -1;
+  const child = (at: number, id: number): number => {
+    const place = places.get(treeIds[at]!)!.get(id);
+    if (place !== undefined) return place;
+    throw inputError('TREES_CHILD', 'a node that does not exist is named', {
+      got: `tree ${treeIds[at]}, node ${id}`,
+      where: `${where}, tree ${treeIds[at]}, node ${nodeIds[at]}`,
+    });
+  };
   const comparison = modes.map(
     (mode) => MODES.get(mode) ?? attributes.fail('a mode is not known', { got: mode.slice(0, 40) }),
   );
@@ -143,7 +149,7 @@ function rootsOf(
   childrenOf: (at: number) => readonly number[],
 ): readonly number[] {
   const isChild = new Uint8Array(treeIds.length);
-  for (let at = 0; at < treeIds.length; at++) for (const child of childrenOf(at)) if (child >= 0) isChild[child] = 1;
+  for (let at = 0; at < treeIds.length; at++) for (const child of childrenOf(at)) isChild[child] = 1;
   const roots = new Map<number, number>(treeIds.map((tree) => [tree, -1]));
   for (const [at, tree] of treeIds.entries()) {
     if (isChild[at] === 1) continue;

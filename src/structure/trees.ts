@@ -6,12 +6,13 @@
  * and so does *not in*, which becomes *in*. So a split is a cut between two neighbouring numbers, and two ensembles of
  * one precision that send every input the same way at a node have the same t there.
  *
- * *What converters do* (measured with onnxmltools 1.16.0 and skl2onnx 1.20.0, `vectors/formats/expected-trees.json`).
+ * *What converters do* (measured with onnxmltools 1.16.0 and skl2onnx 1.20.0; `vectors/formats/expected-trees.json`).
  * XGBoost compares float32 with `<`, and so does its ONNX conversion: thresholds, missing directions and leaves come
- * through bit for bit. LightGBM compares float64 with `<=` and ends its thresholds just above the middle of two values:
- * 0.8453170602347626 becomes the nearest float32, 0.84531706571579, which is above or below: the cut may move by one
- * float32, and the conversion is another ensemble. scikit-learn's middles round likewise. No digest can be equal there;
- * `compare` allows one float32.
+ * through bit for bit. LightGBM and scikit-learn compare with `<=` a float64 between two values, and the conversion
+ * keeps the nearest float32: 0.29907129704952246 becomes 0.2990713119506836, above it, and 0.117485661059618 becomes
+ * 0.1174856573343277, below it. A float32 input on that number then goes the other way, so that the conversion is
+ * another ensemble; no digest can be equal there, and `compare` allows one float32. The conversion of dart leaves out
+ * the weights of the trees, and is another ensemble too.
  *
  * *Missing values.* Where NaN is read as 0 the direction is that of 0.
  *
