@@ -91,3 +91,18 @@ export const MAX_TREE_NODES = 3_000_000;
 export const MAX_TREE_VALUES = 8_000_000;
 /** Trees of one model: the largest have some ten thousand rounds of some hundred classes. */
 export const MAX_TREES = 1_000_000;
+
+/** An IR has some 20 elements a layer, most of them sizes. */
+export const MAX_XML_ELEMENTS = 3_000_000;
+/** The IR nests six deep, and four for each body of a loop or branch. */
+export const MAX_XML_DEPTH = 128;
+/** Real operators have below 30. */
+export const MAX_XML_ATTRIBUTES = 256;
+/** One name, text or attribute, in characters: real ones are below 1000. */
+export const MAX_XML_TOKEN = 1_000_000;
+/** The largest IRs of language models have some 20 MB of XML. */
+export const MAX_OPENVINO_XML = 256_000_000;
+/** Names and attributes of all layers together, in characters. */
+export const MAX_OPENVINO_TEXT = 64_000_000;
+/** Numbers of one constant that an operator takes as shape, axes or borders. */
+export const MAX_OPENVINO_INTS = 64;

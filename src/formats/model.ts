@@ -103,6 +103,7 @@ export interface Model {
     | 'gguf'
     | 'tfjs'
     | 'tflite'
+    | 'openvino'
     | 'xgboost'
     | 'lightgbm';
   /** Every stored tensor, those of subgraphs and Constant nodes included, in file order. */

@@ -17,6 +17,7 @@ import type { Model } from './model.js';
 import { looksLikeNumpy, openNumpy, openNumpyArchive } from './numpy.js';
 import { openOnnx } from './onnx.js';
 import { type Beside, modelFiles } from './opened.js';
+import { looksLikeXml, openOpenvino } from './openvino.js';
 import { withPlaceAndTodo } from './refusal.js';
 import { looksLikeSafetensors, openSafetensors, openSharded } from './safetensors.js';
 import { openTfjs } from './tfjs.js';
@@ -67,9 +68,14 @@ const FOREIGN: readonly Foreign[] = [
   },
   { name: 'a gzip file', matches: (h) => starts(h, 0x1f, 0x8b), todo: 'decompress it first' },
   {
-    name: 'XML (OpenVINO or PMML)',
-    matches: (h) => ascii(h, 0, '<?xml') || ascii(h, 0, '<net'),
-    todo: 'use the ONNX file that it was converted from',
+    name: 'PMML',
+    matches: (h) => looksLikeXml(h) && contains(h, '<PMML'),
+    todo: 'export the model to ONNX where it was trained (skl2onnx, onnxmltools)',
+  },
+  {
+    name: 'XML that is no OpenVINO model',
+    matches: looksLikeXml,
+    todo: 'name the .xml of an OpenVINO model, or use the ONNX file that the model was converted from',
   },
   {
     name: 'JSON without weights (a configuration, a dump of a model)',
@@ -82,7 +88,11 @@ const FOREIGN: readonly Foreign[] = [
 const BY_NAME: readonly (readonly [string, string, string])[] = [
   ['.pb', 'TensorFlow (.pb)', 'export to ONNX: python -m tf2onnx.convert --saved-model FOLDER --output MODEL.onnx'],
   ['.mlmodel', 'Core ML', 'use the model that it was converted from, as ONNX or safetensors'],
-  ['.bin', 'raw weights (.bin) of TensorFlow.js, OpenVINO or ncnn', 'use the ONNX file that they were converted from'],
+  [
+    '.bin',
+    'raw weights (.bin) of TensorFlow.js, OpenVINO or ncnn',
+    'name the model.json or the .xml beside it, or use the ONNX file that they were converted from',
+  ],
   ['.pkl', 'a Python pickle', 'load it where you trust it, and export to ONNX (skl2onnx) or safetensors'],
 ];
 
@@ -158,6 +168,7 @@ async function openMarked(head: Uint8Array, files: ReturnType<typeof modelFiles>
   if (looksLikeGguf(head)) return openGguf(files.main, files);
   if (looksLikeNumpy(head)) return openNumpy(files.main, files);
   if (looksLikeLightgbm(head)) return openLightgbm(files.main, files);
+  if (looksLikeXml(head)) return openOpenvino(files.main, files);
   if (looksLikeUbj(head)) return openXgboost(files.main, files);
   // Its first member, as XGBoost sorts them: the weights of TensorFlow.js are not looked for in a large file.
   if (ascii(head, 0, '{"learner"')) return openXgboost(files.main, files);
@@ -208,7 +219,9 @@ function refuse(format: string, todo: string, where: string): never {
 
 /** The one model in a folder, as the hubs lay them out. */
 async function modelFileIn(folder: string): Promise<string> {
-  const names = (await readdir(folder)).sort();
+  const all = (await readdir(folder)).sort();
+  // An .xml may be anything, but for one with weights beside it.
+  const names = all.filter((name) => !name.endsWith('.xml') || all.includes(name.replace(/xml$/, 'bin')));
   const choices = [
     /\.safetensors\.index\.json$/,
     /^model\.safetensors$/,
@@ -218,6 +231,8 @@ async function modelFileIn(folder: string): Promise<string> {
     /-00001-of-\d{5}\.gguf$/,
     /\.gguf$/,
     /\.tflite$/,
+    /^openvino_model\.xml$/,
+    /\.xml$/,
     /^model\.json$/,
     /weights_manifest\.json$/,
     /^pytorch_model\.bin\.index\.json$/,

@@ -1,0 +1,332 @@
+/**
+ * The networks of an OpenVINO IR: layers with ports, joined by edges; bodies of loops and branches are networks in their
+ * layer. Source: the IR as openvino 2022 to 2026 writes and reads it (versions 10 and 11, `pass::Serialize`, `ir_deserializer`).
+ */
+import type { ByteSource } from '../base/index.js';
+import { MAX_GRAPH_DEPTH, MAX_GRAPH_ITEMS, MAX_NODES, MAX_OPENVINO_TEXT } from './limits.js';
+import { type ElementReader, type Place, readXml, type XmlAttributes } from './openvino-xml.js';
+
+export interface Port {
+  readonly id: number;
+  /** Null for a size that is known when the model runs; the whole is null where none is given: a scalar, or of any rank. */
+  readonly shape: readonly (number | null)[] | null;
+  /** Of outputs: `FP32`, … */
+  readonly precision: string;
+  /** Of outputs: names that the values had where the model comes from. */
+  readonly names: readonly string[];
+}
+
+/** Which value a port of the layer has as a Parameter or Result of its body. */
+export interface PortMap {
+  readonly inputs: ReadonlyMap<number, number>;
+  /** External port → id of the Result inside. */
+  readonly outputs: ReadonlyMap<number, number>;
+}
+
+export interface Layer {
+  readonly id: number;
+  readonly name: string;
+  readonly type: string;
+  readonly version: string;
+  /** Attributes of `<data>`. */
+  readonly data: XmlAttributes;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** `body`, or `then_body` and `else_body`. */
+  readonly bodies: ReadonlyMap<string, Network>;
+  /** By the same names. */
+  readonly maps: ReadonlyMap<string, PortMap>;
+  /** Where each input comes from, in the order of `inputs`. */
+  readonly from: readonly Source[];
+}
+
+/** An output of a layer. */
+export interface Source {
+  readonly layer: Layer;
+  /** Its place in the layer's `outputs`. */
+  readonly output: number;
+}
+
+export interface Network {
+  readonly name: string;
+  /** Each behind those that it takes from. */
+  readonly layers: readonly Layer[];
+}
+
+type Building<T> = { -readonly [K in keyof T]: T[K] };
+interface BuildingLayer extends Omit<Building<Layer>, 'inputs' | 'outputs' | 'from' | 'bodies' | 'maps'> {
+  inputs: Port[];
+  outputs: Port[];
+  from: Source[];
+  bodies: Map<string, Network>;
+  maps: Map<string, PortMap>;
+}
+interface Edge {
+  readonly fromLayer: number;
+  readonly fromPort: number;
+  readonly toLayer: number;
+  readonly toPort: number;
+}
+
+/** What all networks of a file may hold together. */
+interface Budget {
+  layers: number;
+  items: number;
+  text: number;
+}
+
+export interface Ir {
+  readonly version: number;
+  readonly network: Network;
+}
+
+/**
+ * @returns null for XML of something else
+ * @throws `OPENVINO_MALFORMED`, `OPENVINO_VERSION`, `OPENVINO_GRAPH`, `OPENVINO_TOO_MANY`, `UTF8_INVALID`
+ */
+export async function readIr(source: ByteSource): Promise<Ir | null> {
+  const budget: Budget = { layers: 0, items: 0, text: 0 };
+  let version = 0;
+  let network: Network | null = null;
+  const isIr = await readXml(source, 'OPENVINO', (name, attributes, place) => {
+    if (name !== 'net') return null;
+    version = versionOf(attributes, place);
+    return networkReader(attributes.name ?? '', budget, 0, (read) => {
+      network = read;
+    });
+  });
+  return isIr && network !== null ? { version, network } : null;
+}
+
+function versionOf({ version }: XmlAttributes, place: Place): number {
+  if (version === '10' || version === '11') return Number(version);
+  return place.fail('VERSION', 'the IR is of a version that is not read', {
+    expected: '10 or 11 (OpenVINO 2021 or later)',
+    got: version === undefined ? 'no version' : `version ${version.slice(0, 20)}`,
+    todo: 'convert the original model again: openvino.convert_model, openvino.save_model (of OpenVINO 2023 or later)',
+  });
+}
+
+function networkReader(name: string, budget: Budget, depth: number, done: (network: Network) => void): ElementReader {
+  const layers = new Map<number, BuildingLayer>();
+  const edges: Edge[] = [];
+  const addLayer = (attributes: XmlAttributes, place: Place): ElementReader => {
+    if (++budget.layers > MAX_NODES) place.fail('TOO_MANY', `more than ${MAX_NODES} layers`);
+    const layer: BuildingLayer = {
+      id: integerOf(attributes, 'id', place),
+      name: textOf(attributes, 'name', budget, place),
+      type: textOf(attributes, 'type', budget, place),
+      version: attributes.version ?? '',
+      data: {},
+      inputs: [],
+      outputs: [],
+      from: [],
+      bodies: new Map(),
+      maps: new Map(),
+    };
+    if (layers.has(layer.id))
+      place.fail('GRAPH', 'two layers have the same id', { got: `${layer.id}, the second is ${shown(layer)}` });
+    layers.set(layer.id, layer);
+    return layerReader(layer, budget, depth);
+  };
+  return {
+    open(section) {
+      if (section === 'layers')
+        return { open: (child, attributes, place) => (child === 'layer' ? addLayer(attributes, place) : null) };
+      if (section !== 'edges') return null;
+      return {
+        open(child, attributes, place) {
+          if (child !== 'edge') return null;
+          spend(budget, 1, place);
+          edges.push({
+            fromLayer: integerOf(attributes, 'from-layer', place),
+            fromPort: integerOf(attributes, 'from-port', place),
+            toLayer: integerOf(attributes, 'to-layer', place),
+            toPort: integerOf(attributes, 'to-port', place),
+          });
+          return null;
+        },
+      };
+    },
+    close(place) {
+      connect(layers, edges, place);
+      done({ name, layers: ordered([...layers.values()], place) });
+    },
+  };
+}
+
+const MAPS: Readonly<Record<string, string>> = {
+  port_map: 'body',
+  then_port_map: 'then_body',
+  else_port_map: 'else_body',
+};
+
+function layerReader(layer: BuildingLayer, budget: Budget, depth: number): ElementReader {
+  return {
+    open(name, attributes, place) {
+      if (name === 'data') {
+        for (const value of Object.values(attributes)) spendText(budget, value.length, place);
+        layer.data = attributes;
+        return null;
+      }
+      if (name === 'input' || name === 'output') return portsReader(layer, name, budget);
+      if (name === 'body' || name === 'then_body' || name === 'else_body') {
+        if (depth + 1 > MAX_GRAPH_DEPTH) place.fail('TOO_MANY', `bodies more than ${MAX_GRAPH_DEPTH} deep`);
+        return networkReader(`${layer.name}/${name}`, budget, depth + 1, (network) => layer.bodies.set(name, network));
+      }
+      const body = Object.hasOwn(MAPS, name) ? MAPS[name] : undefined;
+      return body === undefined ? null : mapReader(layer, body, budget);
+    },
+  };
+}
+
+function portsReader(layer: BuildingLayer, side: 'input' | 'output', budget: Budget): ElementReader {
+  const ports = side === 'input' ? layer.inputs : layer.outputs;
+  const ids = new Set<number>();
+  return {
+    open(name, attributes, place) {
+      if (name !== 'port') return null;
+      const id = integerOf(attributes, 'id', place);
+      if (ids.has(id))
+        place.fail('GRAPH', 'two ports of a layer have the same id', { got: `${id} of ${shown(layer)}` });
+      ids.add(id);
+      spend(budget, 1, place);
+      const sizes: (number | null)[] = [];
+      const names = attributes.names === undefined ? '' : textOf(attributes, 'names', budget, place);
+      return {
+        open: (child) =>
+          child !== 'dim'
+            ? null
+            : {
+                text(text, where) {
+                  spend(budget, 1, where);
+                  sizes.push(sizeOf(text.trim(), where));
+                },
+              },
+        close: () => {
+          const shape = sizes.length === 0 ? null : sizes;
+          ports.push({ id, shape, precision: attributes.precision ?? '', names: namesIn(names) });
+        },
+      };
+    },
+  };
+}
+
+/** Names stand one after the other with commas between; a comma of a name stands behind a backslash. */
+const namesIn = (text: string): readonly string[] =>
+  text === '' ? [] : text.split(/(?<!\\),/).map((name) => name.replaceAll('\\,', ','));
+
+function mapReader(layer: BuildingLayer, body: string, budget: Budget): ElementReader {
+  const map = { inputs: new Map<number, number>(), outputs: new Map<number, number>() };
+  layer.maps.set(body, map);
+  return {
+    open(name, attributes, place) {
+      const side = name === 'input' ? map.inputs : name === 'output' ? map.outputs : null;
+      // A loop's own condition and counter have no port outside: -1.
+      if (side === null || attributes.external_port_id?.startsWith('-')) return null;
+      spend(budget, 1, place);
+      side.set(integerOf(attributes, 'external_port_id', place), integerOf(attributes, 'internal_layer_id', place));
+      return null;
+    },
+  };
+}
+
+function sizeOf(text: string, place: Place): number | null {
+  if (text === '-1') return null;
+  if (!/^\d{1,15}$/.test(text)) place.fail('MALFORMED', 'a size is no number', { got: text.slice(0, 40) });
+  return Number(text);
+}
+
+function integerOf(attributes: XmlAttributes, name: string, place: Place): number {
+  const text = attributes[name];
+  if (text === undefined || !/^\d{1,9}$/.test(text)) {
+    return place.fail('MALFORMED', `an element lacks its ${name}`, {
+      expected: 'a number from 0',
+      got: text?.slice(0, 40) ?? 'none',
+    });
+  }
+  return Number(text);
+}
+
+function textOf(attributes: XmlAttributes, name: string, budget: Budget, place: Place): string {
+  const text = attributes[name];
+  if (text === undefined) return place.fail('MALFORMED', `a layer lacks its ${name}`);
+  spendText(budget, text.length, place);
+  return text;
+}
+
+function spendText(budget: Budget, length: number, place: Place): void {
+  budget.text += length;
+  if (budget.text > MAX_OPENVINO_TEXT)
+    place.fail('TOO_MANY', `names and attributes of more than ${MAX_OPENVINO_TEXT} characters`);
+}
+
+function spend(budget: Budget, items: number, place: Place): void {
+  budget.items += items;
+  if (budget.items > MAX_GRAPH_ITEMS) place.fail('TOO_MANY', `more than ${MAX_GRAPH_ITEMS} ports, sizes and edges`);
+}
+
+const shown = ({ id, name }: { readonly id: number; readonly name: string }): string =>
+  `layer ${id}, ${name.slice(0, 200)}`;
+
+/** Every input is given once, by an output that is there. */
+function connect(layers: ReadonlyMap<number, BuildingLayer>, edges: readonly Edge[], place: Place): void {
+  const given = new Map<BuildingLayer, (Source | undefined)[]>();
+  const places = new Map<readonly Port[], ReadonlyMap<number, number>>();
+  // A search through the ports for each edge would take minutes where a layer has many.
+  const placeIn = (ports: readonly Port[], id: number): number | undefined => {
+    const known = places.get(ports) ?? new Map(ports.map((port, k) => [port.id, k]));
+    places.set(ports, known);
+    return known.get(id);
+  };
+  for (const { fromLayer, fromPort, toLayer, toPort } of edges) {
+    const [from, to] = [layers.get(fromLayer), layers.get(toLayer)];
+    const output = from && placeIn(from.outputs, fromPort);
+    const input = to && placeIn(to.inputs, toPort);
+    if (!from || !to || output === undefined || input === undefined) {
+      place.fail('GRAPH', 'an edge joins what is not there', {
+        got: `from layer ${fromLayer} port ${fromPort} to layer ${toLayer} port ${toPort}`,
+      });
+    }
+    const inputs = given.get(to) ?? [];
+    if (inputs[input] !== undefined)
+      place.fail('GRAPH', 'two edges give one input', { got: `port ${toPort} of ${shown(to)}` });
+    inputs[input] = { layer: from, output };
+    given.set(to, inputs);
+  }
+  for (const layer of layers.values()) {
+    const inputs = given.get(layer) ?? [];
+    layer.from = layer.inputs.map(
+      ({ id }, k) =>
+        inputs[k] ?? place.fail('GRAPH', 'no edge gives an input', { got: `port ${id} of ${shown(layer)}` }),
+    );
+  }
+}
+
+/** Layers may stand in any order. */
+function ordered(layers: readonly BuildingLayer[], place: Place): readonly Layer[] {
+  const out: Layer[] = [];
+  const state = new Map<Layer, 'entered' | 'done'>();
+  for (const start of layers) {
+    // Depth first, without recursion: a chain as long as the graph would exhaust the stack.
+    const path: { readonly layer: Layer; next: number }[] = [];
+    const enter = (layer: Layer): void => {
+      if (state.get(layer) === 'entered')
+        place.fail('GRAPH', 'layers take from each other in a circle', { got: shown(layer) });
+      if (state.has(layer)) return;
+      state.set(layer, 'entered');
+      path.push({ layer, next: 0 });
+    };
+    enter(start);
+    while (path.length > 0) {
+      const top = path.at(-1)!;
+      const from = top.layer.from[top.next++];
+      if (from !== undefined) enter(from.layer);
+      else {
+        state.set(top.layer, 'done');
+        out.push(path.pop()!.layer);
+      }
+    }
+  }
+  return out;
+}
