@@ -43,10 +43,7 @@ export async function canonicalTensor(
   const { shape, isPlain } = layout;
   const width = shape.slice(1).reduce((all, size) => all * size, 1);
   const decode = quantisation?.decode ?? ((value: number) => value);
-  const readRaw = async () => {
-    const values = await tensor.read(0, tensor.elements);
-    return isPlain ? values : values.map((_, at) => values[layout.stored(at)]!);
-  };
+  const readRaw = async () => layout.toCanonical(await tensor.read(0, tensor.elements));
   const read = quantisation === null ? readRaw : async () => (await readRaw()).map(decode);
   const nature: TensorNature =
     constant === null ? await sampledNatureOf(tensor, layout, decode) : { kind: 'constant', what: constant };
@@ -71,11 +68,6 @@ export async function canonicalTensor(
       for (const [k, row] of rows.entries()) out.set(values.subarray(row * width, (row + 1) * width), k * width);
       return out;
     },
-    async storedFromCanonical(values) {
-      if (isPlain) return values;
-      const out = new Float64Array(values.length);
-      for (let at = 0; at < values.length; at++) out[layout.stored(at)] = values[at]!;
-      return out;
-    },
+    storedFromCanonical: async (values) => layout.toStored(values),
   };
 }

@@ -17,6 +17,9 @@ test('stored and canonical positions are inverse to each other, and every place 
         Array.from({ length: n }, (_, at) => at),
       );
       for (const [at, place] of places.entries()) assert.equal(layout.canonical(place), at);
+      const stored = Float64Array.from({ length: n }, (_, at) => at);
+      assert.deepEqual([...layout.toCanonical(stored)], places);
+      assert.deepEqual(layout.toStored(layout.toCanonical(stored)), stored);
       assert.equal(
         layout.isPlain,
         perm.every((axis, k) => axis === k),

@@ -9,6 +9,10 @@ export interface Layout {
   stored(at: number): number;
   /** Stored position → canonical position. */
   canonical(at: number): number;
+  /** All values, from the stored order to the canonical one. */
+  toCanonical(values: Float64Array): Float64Array;
+  /** All values, from the canonical order to the stored one. */
+  toStored(values: Float64Array): Float64Array;
 }
 
 /** @param perm canonical axis → stored axis; stored axes that it leaves out have size 1 */
@@ -17,18 +21,19 @@ export function layoutOf(storedShape: readonly number[], perm: readonly number[]
   const storedStrides = stridesOf(storedShape);
   const strides = stridesOf(shape);
   const isPlain = perm.every((axis, k) => axis === k + storedShape.length - perm.length);
-  if (isPlain) return { shape, isPlain, stored: (at) => at, canonical: (at) => at };
+  if (isPlain) {
+    const same = (values: Float64Array): Float64Array => values;
+    return { shape, isPlain, stored: (at) => at, canonical: (at) => at, toCanonical: same, toStored: same };
+  }
+  const there = perm.map((axis) => storedStrides[axis]!);
+  const back = storedShape.map((_, axis) => strides[perm.indexOf(axis)] ?? 0);
   return {
     shape,
     isPlain,
-    stored: moved(
-      shape,
-      perm.map((axis) => storedStrides[axis]!),
-    ),
-    canonical: moved(
-      storedShape,
-      storedShape.map((_, axis) => strides[perm.indexOf(axis)] ?? 0),
-    ),
+    stored: moved(shape, there),
+    canonical: moved(storedShape, back),
+    toCanonical: (values) => gathered(values, shape, there),
+    toStored: (values) => gathered(values, storedShape, back),
   };
 }
 
@@ -45,4 +50,22 @@ function moved(sizes: readonly number[], strides: readonly number[]): (at: numbe
     }
     return out;
   };
+}
+
+/** Values at the positions that `moved` gives one by one, counted instead of divided. */
+function gathered(values: Float64Array, sizes: readonly number[], strides: readonly number[]): Float64Array {
+  const out = new Float64Array(values.length);
+  const index = sizes.map(() => 0);
+  let from = 0;
+  for (let at = 0; at < out.length; at++) {
+    out[at] = values[from]!;
+    for (let axis = sizes.length - 1; axis >= 0; axis--) {
+      from += strides[axis]!;
+      index[axis] = index[axis]! + 1;
+      if (index[axis]! < sizes[axis]!) break;
+      from -= sizes[axis]! * strides[axis]!;
+      index[axis] = 0;
+    }
+  }
+  return out;
 }
