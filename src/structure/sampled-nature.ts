@@ -24,7 +24,7 @@ export async function sampledNatureOf(
   decode: (value: number, at: number) => number,
 ): Promise<TensorNature> {
   const { elements, dtype } = tensor;
-  if (dtype === 'STRING') return { kind: 'learned' };
+  if (dtype === 'STRING') return { kind: 'constant', what: 'text' };
   if (elements > MAX_WHOLE_ELEMENTS) {
     const starts = runStarts(tensor.shape, elements);
     const values = new Float64Array(starts.length * RUN_ELEMENTS);
