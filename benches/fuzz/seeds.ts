@@ -22,10 +22,12 @@ interface Line {
   /** Paths from the root; `*` stands for any part of a file's name. */
   readonly seeds: readonly string[];
   readonly headers?: readonly string[];
+  /** What the names of a model's other files end in: they are given with it, and mutated with it. */
+  readonly parts?: readonly string[];
 }
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-/** Files beside a model are read below this, and in these numbers; a folder of packages has larger ones that are not its parts. */
+/** Files beside a model are read below this, and in these numbers. */
 const LARGEST_PART = 64 * 1024;
 const MOST_PARTS = 32;
 
@@ -41,7 +43,7 @@ export function readReader(name: string): Reader {
   const seeds = line.seeds.flatMap((pattern) => {
     const found = filesOf(pattern);
     if (found.length === 0) throw new Error(`benches/fuzz/readers.json: nothing is at ${pattern} (${name})`);
-    return found.map(seedOf);
+    return found.map((file) => seedOf(file, line.parts ?? []));
   });
   return { name, seeds, headers: line.headers ?? [] };
 }
@@ -56,10 +58,11 @@ function filesOf(pattern: string): readonly string[] {
     .sort();
 }
 
-function seedOf(file: string): Seed {
+function seedOf(file: string, parts: readonly string[]): Seed {
   const folder = path.dirname(file);
   const beside = readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name !== path.basename(file))
+    .filter((entry) => parts.some((ending) => entry.name.endsWith(ending)))
     .filter((entry) => statSync(path.join(folder, entry.name)).size <= LARGEST_PART)
     .slice(0, MOST_PARTS)
     .map((entry) => [entry.name, new Uint8Array(readFileSync(path.join(folder, entry.name)))] as const);
