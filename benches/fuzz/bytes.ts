@@ -67,8 +67,10 @@ export function writeInteger(bytes: Buffer, at: number, width: number, value: bi
   }
 }
 
-export const readInteger = (bytes: Buffer, at: number, width: number): bigint =>
-  width === 8 ? bytes.readBigUInt64LE(at) : BigInt(bytes.readUIntLE(at, width));
+export function readInteger(bytes: Buffer, at: number, width: number, little = true): bigint {
+  if (width === 8) return little ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at);
+  return BigInt(little ? bytes.readUIntLE(at, width) : bytes.readUIntBE(at, width));
+}
 
 const integer: Mutation = (bytes, random) => {
   const width = pick(random, [1, 2, 4, 4, 8, 8]);
@@ -88,12 +90,13 @@ const lengthField: Mutation = (bytes, random) => {
     const width = pick(random, [2, 4, 4, 8]);
     if (bytes.length < width) return null;
     const at = Math.min(placeIn(bytes.length, random) & ~(width > 4 ? 3 : width - 1), bytes.length - width);
-    const value = readInteger(bytes, at, width);
+    const little = random.below(4) > 0;
+    const value = readInteger(bytes, at, width, little);
     if (value === 0n || value > BigInt(bytes.length)) continue;
     const small = BigInt(1 + random.below(16));
     const others = [value + 1n, value - 1n, value + small, value * 2n, value / 2n, BigInt(bytes.length - at), small];
     const other = random.below(3) === 0 ? strangeInteger(width, bytes.length, random) : pick(random, others);
-    writeInteger(bytes, at, width, BigInt.asUintN(8 * width, other), true);
+    writeInteger(bytes, at, width, BigInt.asUintN(8 * width, other), little);
     return bytes;
   }
   return null;
