@@ -140,8 +140,9 @@ async function branchesOf(layer: Layer, { file, nameOf }: Scope): Promise<Readon
   const branches = new Map<string, AttributeValue>();
   const inputs = new Map(layer.inputs.map(({ id }, k) => [id, nameOf(layer.from[k]!)]));
   for (const [attribute, name] of [
-    ['then_branch', 'then_body'],
+    // In the order in which torch writes them.
     ['else_branch', 'else_body'],
+    ['then_branch', 'then_body'],
   ] as const) {
     const [body, map] = [layer.bodies.get(name), layer.maps.get(name)];
     if (body === undefined || map === undefined) return null;

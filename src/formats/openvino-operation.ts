@@ -40,6 +40,7 @@ export function operationOf(
     sinkOf,
     isFormed,
     shape: (input) => uses.constant(layer, input)?.shape ?? layer.inputs[input]?.shape ?? null,
+    result: layer.outputs[0]?.shape ?? null,
     ints: (input) => numbers(input, ({ dtype }) => /^[IU](8|16|32|64)$/.test(dtype)),
     numbers: (input) => numbers(input, ({ dtype }) => dtype !== 'STRING'),
     isConstant: (input) => uses.constant(layer, input) !== null,

@@ -10,6 +10,8 @@ import { isRecurrent, type RecurrentOperation, recurrent } from './openvino-recu
 export interface Operation extends NodeSink, RecurrentOperation {
   /** Sizes of an input; null where they are not given. */
   shape(input: number): readonly (number | null)[] | null;
+  /** Sizes of the first output. */
+  readonly result: readonly (number | null)[] | null;
   /** Numbers of an input that is a small constant; null where it is computed. */
   ints(input: number): Promise<readonly number[] | null>;
   numbers(input: number): Promise<readonly number[] | null>;
@@ -230,12 +232,10 @@ const pad: Translation = async (operation) => {
   return lastNode(operation, undefined, 'Pad', operation.inputs.slice(0, 1), attributes);
 };
 
-/** Axes come last; where they are not given, all are resized. */
-const interpolate: Translation = async (operation) => {
-  const last = operation.layer.version === 'opset4' ? 3 : 2;
-  const rank = operation.shape(0)?.length ?? 0;
-  const axes = operation.layer.version === 'opset1' ? operation.list('axes') : await operation.ints(last);
-  if (!axes || axes.length === 0 || axes.some((axis) => (axis < 0 ? axis + rank : axis) < 2)) return false;
+/** As long as the channels stay as many as they were, they are not resized. */
+const interpolate: Translation = (operation) => {
+  const [before, after] = [operation.shape(0), operation.result];
+  if (before == null || before.length < 3 || before[1] == null || before[1] !== after?.[1]) return false;
   return lastNode(operation, undefined, 'Resize', operation.inputs.slice(0, 1));
 };
 
