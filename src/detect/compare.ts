@@ -1,7 +1,7 @@
 /** `compare`: two models, no room: what they share, with which chance, what was done, and what cannot be told. */
 import { needsSampling, type TestPlan, testedGroups } from '../align/index.js';
 import { sharedConstants } from './constants.js';
-import { diagnose } from './diagnose.js';
+import { type DiagnosisInput, diagnose } from './diagnose.js';
 import { baseExplains, type Explanation } from './explain.js';
 import { CONDITIONAL_LEVEL, LOOKS_WITH_BASE, orderLine, speaksBeyondBase } from './order.js';
 import { sharePaired } from './paired-plan.js';
@@ -9,7 +9,7 @@ import { type Permuted, permutedLike } from './permuted.js';
 import { type PowerOfTweak, showPower } from './power.js';
 import { sharedSeed } from './seeds.js';
 import { identicalTensors, relatedTensors, sharedList } from './shared.js';
-import type { Subject } from './subject.js';
+import type { Subject, SubjectTensor } from './subject.js';
 import { type Tested, testOrder } from './tested.js';
 import type { Comparison, EvidenceLine } from './types.js';
 import { decide } from './verdict.js';
@@ -130,14 +130,21 @@ function describe(
     stored: theirs,
     aligned: alignment?.aligned ?? theirs,
     groups: alignment?.groups ?? [],
-    stated: (name) => suspect.tensors.get(pairing.names.get(name) ?? name)?.quantisation ?? null,
+    stated: (name) => statedOf(suspect.tensors.get(pairing.names.get(name) ?? name)),
     formats: { reference: formatOf(reference), suspect: formatOf(suspect) },
   });
 }
 
+/** Codings of blocks have a scale each; TensorFlow.js has one a tensor. Their scales are among the bits. */
+function statedOf(tensor: SubjectTensor | undefined): ReturnType<NonNullable<DiagnosisInput['stated']>> {
+  const packed = tensor?.packed ?? null;
+  if (packed === null) return tensor?.quantisation ?? null;
+  return { bits: Math.floor(packed.bits), granularity: packed.as.startsWith('uint') ? 'tensor' : 'block' };
+}
+
 function formatOf(subject: Subject): string {
   const weights = [...subject.tensors.values()].filter((tensor) => tensor.role === 'weight');
-  const dtypes = [...new Set(weights.map((tensor) => tensor.dtype))].sort();
+  const dtypes = [...new Set(weights.map(({ packed, dtype }) => packed?.as ?? dtype))].sort();
   return `${subject.format} ${dtypes.slice(0, 3).join('+')}`;
 }
 

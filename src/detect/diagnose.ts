@@ -3,6 +3,9 @@ import type { AlignedGroup, TestPlan, WeightTable } from '../align/index.js';
 import { type TensorGrid, tensorGrid } from './grid.js';
 import type { Tweak } from './types.js';
 
+/** What shares one scale. */
+export type Granularity = 'tensor' | 'channel' | 'block';
+
 export interface DiagnosisInput {
   readonly plan: TestPlan;
   readonly reference: WeightTable;
@@ -13,10 +16,13 @@ export interface DiagnosisInput {
   /** From the alignment; [] where none was made. */
   readonly groups: readonly AlignedGroup[];
   /** Quantisation that the file itself states, by reference name. */
-  readonly stated?: (tensor: string) => { readonly bits: number; readonly granularity: 'tensor' | 'channel' } | null;
+  readonly stated?: (tensor: string) => { readonly bits: number; readonly granularity: Granularity } | null;
   /** Container and storage type of both. */
   readonly formats?: { readonly reference: string; readonly suspect: string };
 }
+
+/** As seen in the values, or as the file states it. */
+type Grid = Omit<TensorGrid, 'granularity'> & { readonly granularity: Granularity };
 
 /** Relative spacing of storage types coarser than float32. */
 const PRECISIONS = [
@@ -76,7 +82,7 @@ function largestDifference(ours: Float64Array, theirs: Float64Array): number {
 const roundedTo = (ours: Float64Array, theirs: Float64Array, step: number): boolean =>
   ours.every((value, k) => Math.abs(value - theirs[k]!) <= Math.abs(value) * step * 1.01 + 1e-7);
 
-function statedOrSeen(input: DiagnosisInput, name: string, rows: number): TensorGrid | null {
+function statedOrSeen(input: DiagnosisInput, name: string, rows: number): Grid | null {
   const seen = tensorGrid(input.stored.tensors.get(name)!.values, rows);
   const stated = input.stated?.(name) ?? null;
   if (stated === null) return seen;
@@ -84,13 +90,13 @@ function statedOrSeen(input: DiagnosisInput, name: string, rows: number): Tensor
 }
 
 /** Asked of what changed: some programs leave small or first layers as they were. */
-function quantisation(grids: ReadonlyMap<string, TensorGrid | null>, pairs: readonly Pair[]): readonly Tweak[] {
+function quantisation(grids: ReadonlyMap<string, Grid | null>, pairs: readonly Pair[]): readonly Tweak[] {
   const changed = pairs.filter(({ ours, theirs }) => largestDifference(ours, theirs) > ROUNDING);
   const found = changed.flatMap(({ name }) => grids.get(name) ?? []);
   if (found.length === 0 || found.length < changed.length / 2) return [];
   const bits = Math.max(...found.map((grid) => grid.bits));
-  const channels = found.filter((grid) => grid.granularity === 'channel').length;
-  const granularity = channels > found.length / 2 ? 'channel' : 'tensor';
+  const shared = (what: Granularity): number => found.filter((grid) => grid.granularity === what).length;
+  const granularity = (['channel', 'block'] as const).find((what) => shared(what) > found.length / 2) ?? 'tensor';
   const share = found.length < pairs.length / 2 ? { tensors: found.length, of: pairs.length } : {};
   return [{ kind: 'quantised', bits, granularity, ...share }];
 }
@@ -104,7 +110,7 @@ interface Pair {
 const zeros = (values: Float64Array): number => values.reduce((count, value) => count + (value === 0 ? 1 : 0), 0);
 
 /** Values that rounding to the grid alone would have made 0. */
-function roundedAway(pair: Pair, grid: TensorGrid | null): number {
+function roundedAway(pair: Pair, grid: Grid | null): number {
   if (grid === null || grid.steps.length === 0) return 0;
   const width = pair.ours.length / grid.steps.length;
   let count = 0;
@@ -117,7 +123,7 @@ function roundedAway(pair: Pair, grid: TensorGrid | null): number {
 function pruning(
   input: DiagnosisInput,
   pairs: readonly Pair[],
-  grids: ReadonlyMap<string, TensorGrid | null>,
+  grids: ReadonlyMap<string, Grid | null>,
 ): readonly Tweak[] {
   let all = 0;
   let gone = 0;
@@ -132,7 +138,7 @@ function pruning(
 
 function drift(
   pairs: readonly Pair[],
-  grids: ReadonlyMap<string, TensorGrid | null>,
+  grids: ReadonlyMap<string, Grid | null>,
   input: DiagnosisInput,
 ): readonly Tweak[] {
   const layers = pairs.map((pair) =>
@@ -153,7 +159,7 @@ function drift(
 }
 
 /** Drift of what was kept (not 0), with the variance that rounding to the grid adds taken off. */
-function layerDrift(pair: Pair, grid: TensorGrid | null, stored: Float64Array) {
+function layerDrift(pair: Pair, grid: Grid | null, stored: Float64Array) {
   let kept = 0;
   let square = 0;
   let fourth = 0;

@@ -7,6 +7,8 @@ export interface SubjectTensor extends PlannableTensor, LoadableTensor {
   readonly dtype: string;
   /** Of the stored form: integers with scales. */
   readonly quantisation: { readonly bits: number; readonly granularity: 'tensor' | 'channel' } | null;
+  /** Of the stored form: codes that are expanded on reading, by their own name. */
+  readonly packed: { readonly as: string; readonly bits: number } | null;
 }
 
 export interface Subject extends Plannable, Loadable {

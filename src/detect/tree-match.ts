@@ -82,8 +82,8 @@ export function matchTrees(reference: CanonicalTrees, suspect: CanonicalTrees): 
     for (const candidate of candidatesOf(ours, order, theirs.beginning[tree]!)) {
       if (taken[candidate] === 1) continue;
       const match = align(ours, candidate, theirs, tree, near);
-      if (match.splits > (best?.splits ?? 0)) best = match;
-      if (best === match && match.splits === theirs.splits[tree]) break;
+      if (best === null || isCloser(match, best)) best = match;
+      if (match.equalSplits === theirs.splits[tree] && match.equalLeaves === match.equalSplits + 1) break;
     }
     const smaller = best === null ? 0 : Math.min(ours.splits[best.ours]!, theirs.splits[tree]!);
     if (best !== null && best.splits >= MIN_SPLITS && best.splits >= MATCH * smaller) {
@@ -98,6 +98,19 @@ export function matchTrees(reference: CanonicalTrees, suspect: CanonicalTrees): 
     0,
   );
   return { matches, share: matched / Math.max(1, Math.min(total(ours), total(theirs))) };
+}
+
+/** Boosting often takes the same splits twice; then the leaves tell, and then the place. */
+function isCloser(a: TreeMatch, b: TreeMatch): boolean {
+  const rank = ({ splits, equalSplits, equalLeaves, ours, theirs }: TreeMatch): readonly number[] => [
+    splits,
+    equalSplits,
+    equalLeaves,
+    -Math.abs(ours - theirs),
+  ];
+  const [x, y] = [rank(a), rank(b)];
+  const at = x.findIndex((value, k) => value !== y[k]);
+  return at >= 0 && x[at]! > y[at]!;
 }
 
 /** Trees that begin like this one, from the most alike on. */

@@ -27,6 +27,8 @@ const FOUND = 0.5;
  * reached 0.13 at depth 2, 0.07 at depth 3 and less beyond (docs/theory.md §15).
  */
 const SHARED_BY_CHANCE = 0.2;
+/** Fewer matched splits than this are as many as two trainings on one table may well have, whatever their share. */
+const FEW_SPLITS = 50;
 /** Splits on which power is shown: twenty trials of four tweaks take a second or two. */
 const MAX_POWER_SPLITS = 10_000;
 /** Pairs of trees listed in the answer. */
@@ -122,7 +124,12 @@ function found(reference: CanonicalTrees, suspect: CanonicalTrees, matched: Tree
     ...(bySplits.length === 0 ? [] : [`${bySplits.length} follow the same splits from the root down`]),
     ...(leaves.length === 0 ? [] : [`${leaves.length} have the same leaf values under other inputs or thresholds`]),
   ];
-  return `Of ${suspect.root.length} trees of the second model, ${parts.join(' and ')} as a tree of the first (${reference.root.length} trees): ${percent(matched.share)} of the splits of the smaller model. Independent trainings on one table have at most some tenth in common. ${CAUSES}`;
+  const splits = matches.reduce((sum, match) => sum + Math.max(match.splits, match.leaves - 1), 0);
+  const bySize =
+    splits < FEW_SPLITS
+      ? `These are ${splits} splits only, which other trainings on the same data may have in common too.`
+      : 'Other trainings on one table were seen to have at most 13 % in common.';
+  return `Of ${suspect.root.length} trees of the second model, ${parts.join(' and ')} as a tree of the first (${reference.root.length} trees): ${percent(matched.share)} of the splits of the smaller model. ${bySize} ${CAUSES}`;
 }
 
 function notFound(

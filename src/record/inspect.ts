@@ -23,6 +23,8 @@ export interface Layer {
   readonly elements: number;
   readonly dtype: DType;
   readonly quantisation: CanonicalTensor['quantisation'];
+  /** GGUF's blocks, TensorFlow.js' codes: their own name and bits per element, scales included. */
+  readonly packed: CanonicalTensor['packed'];
   /** `learned`, or what kind of constant. */
   readonly nature: string;
 }
@@ -35,6 +37,7 @@ export interface Inspection {
   /** Elements of learned tensors, and of the others. */
   readonly parameters: number;
   readonly constantElements: number;
+  /** By type, or by coding. */
   readonly storage: Readonly<Record<string, { readonly tensors: number; readonly elements: number }>>;
   readonly architecture: Architecture;
   readonly layers: readonly Layer[];
@@ -91,14 +94,15 @@ export async function inspectModel(model: Model, options: InspectOptions = {}): 
 
 function storageOf(model: Model): Inspection['storage'] {
   const storage: Record<string, { tensors: number; elements: number }> = {};
-  for (const { dtype, elements } of model.tensors.values()) {
-    const before = storage[dtype] ?? { tensors: 0, elements: 0 };
-    storage[dtype] = { tensors: before.tensors + 1, elements: before.elements + elements };
+  for (const { dtype, packed, elements } of model.tensors.values()) {
+    const stored = packed?.as ?? dtype;
+    const before = storage[stored] ?? { tensors: 0, elements: 0 };
+    storage[stored] = { tensors: before.tensors + 1, elements: before.elements + elements };
   }
   return storage;
 }
 
-function layerOf({ name, role, shape, dtype, quantisation, nature }: CanonicalTensor): Layer {
+function layerOf({ name, role, shape, dtype, quantisation, packed, nature }: CanonicalTensor): Layer {
   const elements = shape.reduce((product, size) => product * size, 1);
   return {
     tensor: name,
@@ -107,6 +111,7 @@ function layerOf({ name, role, shape, dtype, quantisation, nature }: CanonicalTe
     elements,
     dtype,
     quantisation,
+    packed,
     nature: nature.kind === 'learned' ? 'learned' : nature.what,
   };
 }

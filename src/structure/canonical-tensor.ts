@@ -15,6 +15,8 @@ export interface CanonicalTensor {
   readonly role: Role;
   readonly nature: TensorNature;
   readonly quantisation: { readonly bits: number; readonly granularity: 'tensor' | 'channel' } | null;
+  /** The coding that the file holds where only expansion makes numbers of it (`Tensor.packed`). */
+  readonly packed: NonNullable<Tensor['packed']> | null;
   /** Float storage, a learned weight, writable. */
   readonly markable: boolean;
   readonly dtype: DType;
@@ -54,6 +56,7 @@ export async function canonicalTensor(
     role,
     nature,
     quantisation: quantisation && { bits: quantisation.bits, granularity: quantisation.granularity },
+    packed: tensor.packed ?? null,
     markable: FLOATS.has(tensor.dtype) && role === 'weight' && nature.kind === 'learned' && tensor.writable,
     dtype: tensor.dtype,
     read,

@@ -75,9 +75,7 @@ function inspectionText(file: string, found: Inspection, style: Style): string {
       one.tensor,
       one.role,
       one.shape.join(' × '),
-      one.quantisation === null
-        ? one.dtype
-        : `${one.dtype}, ${one.quantisation.bits} bits a ${one.quantisation.granularity}`,
+      storedText(one),
       one.nature === 'learned' ? '' : `constant: ${one.nature}`,
     ]);
   return [
@@ -118,6 +116,11 @@ function inspectionText(file: string, found: Inspection, style: Style): string {
           ...found.leftOut.slice(0, MAX_LAYERS).map((one) => style.dim(`  ${one.tensor}: ${one.reason}`)),
         ]),
   ].join('\n');
+}
+
+function storedText({ dtype, packed, quantisation }: Inspection['layers'][number]): string {
+  if (packed !== null) return `${packed.as} (${Number(packed.bits.toFixed(2))} bits)`;
+  return quantisation === null ? dtype : `${dtype}, ${quantisation.bits} bits a ${quantisation.granularity}`;
 }
 
 /** Inputs printed at most; `--json` has all. */

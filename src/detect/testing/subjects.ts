@@ -29,6 +29,7 @@ export function subjectOf(net: Dense, { name = 'net', groups, nature, dtype = 'F
       nature: nature?.(key) ?? { kind: 'learned' },
       dtype,
       quantisation: null,
+      packed: null,
       read: async () => Float64Array.from(values),
       readRows: async (rows) => {
         const out = new Float64Array(rows.length * row);
