@@ -3,6 +3,7 @@ export { BITS, decodeElements, encodeElements, isFloat, roundTo, storedBytes } f
 export * from './limits.js';
 export * from './model.js';
 export { openModel } from './open-model.js';
+export { type Part, partOfTensor } from './part.js';
 export { buildSafetensors, type SafetensorsEntry } from './safetensors.js';
 export {
   COMPARISONS,

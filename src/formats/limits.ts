@@ -106,3 +106,14 @@ export const MAX_OPENVINO_XML = 256_000_000;
 export const MAX_OPENVINO_TEXT = 64_000_000;
 /** Numbers of one constant that an operator takes as shape, axes or borders. */
 export const MAX_OPENVINO_INTS = 64;
+
+/** Elements read at once to pick a part of a tensor from them: 32 MB of float64. */
+export const MAX_PART_WINDOW = 2 ** 22;
+/** Runs of bytes of a part that can be written: columns of GPT-2's fused projections lie in some 1,600. */
+export const MAX_PART_STRETCHES = 4096;
+/** `config.json` of the largest published models has some 20 kB. */
+export const MAX_CONFIG_JSON = 1_000_000;
+/** Entries kept of it: real ones have some 150 on two levels. */
+export const MAX_CONFIG_ENTRIES = 1000;
+/** Longer texts of it are no settings. */
+export const MAX_CONFIG_TEXT = 256;

@@ -11,6 +11,7 @@ import {
   spooledSource,
   toMunimentError,
 } from '../base/index.js';
+import { withConfig } from './config.js';
 import { looksLikeGguf, openGguf } from './gguf.js';
 import { looksLikeLightgbm, openLightgbm } from './lightgbm.js';
 import type { Model } from './model.js';
@@ -126,7 +127,7 @@ const besideUrl =
 async function openSource(source: ByteSource, folder: string | Beside | null): Promise<Model> {
   const files = modelFiles(source, folder);
   try {
-    return await recognise(files);
+    return await withConfig(await recognise(files), files);
   } catch (error) {
     await files.close();
     throw withPlaceAndTodo(error, source.name);

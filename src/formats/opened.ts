@@ -1,7 +1,14 @@
 /** The files that one model is read from, and the model made of what was found in them. */
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { type ByteSource, type CountingSource, countingSource, fileSource, inputError } from '../base/index.js';
+import {
+  type ByteSource,
+  type CountingSource,
+  countingSource,
+  fileSource,
+  inputError,
+  toMunimentError,
+} from '../base/index.js';
 import { MAX_FILES } from './limits.js';
 import type { Graph, Model, Tensor } from './model.js';
 import type { TreeEnsemble } from './trees.js';
@@ -14,6 +21,11 @@ export interface ModelFiles {
    * @throws `MODEL_PATH_ESCAPES` for absolute paths, `..` and symbolic links that leave the folder; `MODEL_PART_MISSING`
    */
   beside(relative: string): Promise<ByteSource>;
+  /**
+   * A plain file in the model's folder that is no part of the model (its settings): not counted among its sources, so that
+   * its digest is that of the weights. Null where there is none that can be read. The caller closes it.
+   */
+  aside(name: string): Promise<ByteSource | null>;
   readonly all: () => readonly CountingSource[];
   close(): Promise<void>;
 }
@@ -53,13 +65,35 @@ export function modelFiles(main: ByteSource, folder: string | Beside | null): Mo
       parts.set(relative, part);
       return part;
     },
+    async aside(name) {
+      if (folder === null || path.basename(name) !== name) return null;
+      try {
+        if (typeof folder === 'function') return await folder(name);
+        return await fileSource(await insideFolder(folder, name, main.name, await hubBlobs(folder)));
+      } catch (error) {
+        // Absent, or not for us to read: the model is whole without it.
+        if (toMunimentError(error).kind === 'internal') throw error;
+        return null;
+      }
+    },
     async close() {
       for (const source of [counted, ...parts.values()]) await source.close();
     },
   };
 }
 
-async function insideFolder(folder: string, relative: string, where: string): Promise<string> {
+/** A download cache keeps a snapshot as links to blobs of the same model: `models--A--B/snapshots/REVISION` and `…/blobs`. */
+async function hubBlobs(folder: string): Promise<string | null> {
+  const root = await realpath(folder);
+  return /[\\/]snapshots[\\/][0-9a-f]{40}$/.test(root) ? path.resolve(root, '..', '..', 'blobs') : null;
+}
+
+async function insideFolder(
+  folder: string,
+  relative: string,
+  where: string,
+  also: string | null = null,
+): Promise<string> {
   const root = await realpath(folder);
   const wanted = path.resolve(root, relative);
   let found: string;
@@ -74,7 +108,8 @@ async function insideFolder(folder: string, relative: string, where: string): Pr
       cause,
     });
   }
-  if (!isInside(root, wanted) || !isInside(root, found)) refuseEscape(relative, where);
+  const isOwn = isInside(root, found) || (also !== null && isInside(also, found));
+  if (!isInside(root, wanted) || !isOwn) refuseEscape(relative, where);
   return found;
 }
 
