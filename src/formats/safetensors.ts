@@ -213,7 +213,9 @@ export function buildSafetensors(
   tensors: Readonly<Record<string, SafetensorsEntry>>,
   metadata?: Readonly<Record<string, string>>,
 ): Uint8Array {
-  const header: Record<string, unknown> = metadata === undefined ? {} : { __metadata__: metadata };
+  // Without a prototype: a tensor may be called `__proto__`.
+  const header = Object.create(null) as Record<string, unknown>;
+  if (metadata !== undefined) header.__metadata__ = metadata;
   const parts: Uint8Array[] = [];
   let at = 0;
   for (const [name, { dtype, shape, values }] of Object.entries(tensors)) {

@@ -136,7 +136,8 @@ function hashingSource(inner: ByteSource, progress: Progress): ByteSource & { sh
 async function sampleOf(file: string): Promise<ByteSource> {
   const model = await openModel(file);
   try {
-    const entries: Record<string, SafetensorsEntry> = {};
+    // Without a prototype: a tensor may be called `__proto__`.
+    const entries = Object.create(null) as Record<string, SafetensorsEntry>;
     let left = SAMPLE_WEIGHTS;
     for (const tensor of model.tensors.values()) {
       if (tensor.elements > left || tensor.elements === 0 || !SAMPLED.has(tensor.dtype)) continue;

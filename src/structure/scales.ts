@@ -45,42 +45,47 @@ const last = (_node: GraphNode, rank: number) => rank - 1;
 const first = () => 0;
 const gemmRows = (node: GraphNode) => (attributeOf.number(node, 'transB', 0) ? 0 : 1);
 
-const PLACES: Readonly<Record<string, readonly Place[]>> = {
-  DequantizeLinear: [
-    { weight: 0, factors: [1], zero: 2, axis: (node, rank) => from(attributeOf.number(node, 'axis', 1), rank) },
-  ],
-  QLinearMatMul: [
-    { weight: 0, factors: [1], zero: 2, axis: (_node, rank) => rank - 2 },
-    { weight: 3, factors: [4], zero: 5, axis: last },
-  ],
-  QLinearConv: [
-    { weight: 3, factors: [4], zero: 5, axis: first },
-    { weight: 8, factors: [1, 4], zero: -1, axis: first },
-  ],
-  QGemm: [
-    { weight: 3, factors: [4], zero: 5, axis: gemmRows },
-    { weight: 6, factors: [1, 4], zero: -1, axis: last },
-  ],
-};
+/** By operator; a map, since an operator may be called `constructor`. */
+const PLACES = new Map<string, readonly Place[]>(
+  Object.entries({
+    DequantizeLinear: [
+      { weight: 0, factors: [1], zero: 2, axis: (node, rank) => from(attributeOf.number(node, 'axis', 1), rank) },
+    ],
+    QLinearMatMul: [
+      { weight: 0, factors: [1], zero: 2, axis: (_node, rank) => rank - 2 },
+      { weight: 3, factors: [4], zero: 5, axis: last },
+    ],
+    QLinearConv: [
+      { weight: 3, factors: [4], zero: 5, axis: first },
+      { weight: 8, factors: [1, 4], zero: -1, axis: first },
+    ],
+    QGemm: [
+      { weight: 3, factors: [4], zero: 5, axis: gemmRows },
+      { weight: 6, factors: [1, 4], zero: -1, axis: last },
+    ],
+  }),
+);
 
 /** Integer products: weight and zero point; the scale follows behind. */
-const PRODUCTS: Readonly<Record<string, readonly Omit<Place, 'factors'>[]>> = {
-  MatMulInteger: [
-    { weight: 0, zero: 2, axis: (_node, rank) => rank - 2 },
-    { weight: 1, zero: 3, axis: last },
-  ],
-  ConvInteger: [{ weight: 1, zero: 3, axis: first }],
-};
+const PRODUCTS = new Map<string, readonly Omit<Place, 'factors'>[]>(
+  Object.entries({
+    MatMulInteger: [
+      { weight: 0, zero: 2, axis: (_node, rank) => rank - 2 },
+      { weight: 1, zero: 3, axis: last },
+    ],
+    ConvInteger: [{ weight: 1, zero: 3, axis: first }],
+  }),
+);
 
 /** @returns what the node's first output is known as */
 export function followScales(node: GraphNode, inputs: Inputs, found: Found): ScaleTrail {
-  for (const place of PLACES[node.op] ?? []) {
+  for (const place of PLACES.get(node.op) ?? []) {
     const weight = inputs[place.weight]?.stored;
     const factors = place.factors.flatMap((k) => inputs[k]?.stored?.tensor ?? []);
     if (!weight || factors.length < place.factors.length) continue;
     settle(weight, factors, zeroOf(inputs[place.zero]), place.axis(node, weight.perm.length), found);
   }
-  for (const { weight: at, zero, axis } of PRODUCTS[node.op] ?? []) {
+  for (const { weight: at, zero, axis } of PRODUCTS.get(node.op) ?? []) {
     const weight = inputs[at]?.stored;
     if (weight) return { product: { weight, zero: zeroOf(inputs[zero]), axis: axis(node, weight.perm.length) } };
   }
