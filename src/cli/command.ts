@@ -44,6 +44,8 @@ export interface Call {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly clock: Clock;
+  /** @see Io.vaultCost */
+  readonly vaultCost?: number;
   /**
    * `--key-file`, else `MUNIMENT_PASSPHRASE`, else a prompt without echo on a terminal.
    * @param confirm ask twice: the passphrase is new

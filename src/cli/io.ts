@@ -15,6 +15,8 @@ export interface Io {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly clock: Clock;
+  /** scrypt's N of a vault that is made; lower in tests only, where it would take most of their time. */
+  readonly vaultCost?: number;
   readonly signal: AbortSignal;
   onExit(cleanup: () => void | Promise<void>): void;
 }

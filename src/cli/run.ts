@@ -63,6 +63,7 @@ export async function runMain(argv: readonly string[], io: Io): Promise<number> 
       env: io.env,
       cwd: io.cwd,
       clock: io.clock,
+      ...(io.vaultCost === undefined ? {} : { vaultCost: io.vaultCost }),
       signal: io.signal,
       onExit: io.onExit,
       unlock: (confirm = false) => unlock(options['key-file'], confirm),

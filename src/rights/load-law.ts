@@ -31,8 +31,19 @@ export const lawFolder = (): string => fileURLToPath(new URL('../../law', import
 export const RULES_BASE = 'rules-base';
 const inferred: readonly Citation[] = [{ of: RULES_BASE, verified: false }];
 
-/** @throws `LAW_NOT_YAML`, `LAW_INVALID`, `LAW_REFERENCE`, `LAW_MISSING`, each with file and place */
-export function loadLaw(folder: string = lawFolder()): Law {
+let own: Law | undefined;
+
+/**
+ * The law that comes with Muniment is read once a process: half a second.
+ * @throws `LAW_NOT_YAML`, `LAW_INVALID`, `LAW_REFERENCE`, `LAW_MISSING`, each with file and place
+ */
+export function loadLaw(folder?: string): Law {
+  if (folder !== undefined) return readLaw(folder);
+  own ??= readLaw(lawFolder());
+  return own;
+}
+
+function readLaw(folder: string): Law {
   const { facts, sets } = readFactSpecs(path.join(folder, 'facts.yaml'));
   const validate = new Ajv2020({ strict: false, allErrors: false, validateFormats: false }).compile(
     JSON.parse(readFileSync(path.join(folder, 'schema.json'), 'utf8')) as Record<string, unknown>,

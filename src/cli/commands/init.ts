@@ -50,6 +50,7 @@ by someone else; without one, verify says that time is self-asserted.`,
       ...(await call.unlock(true)),
       owner,
       clock: call.clock,
+      ...(call.vaultCost === undefined ? {} : { vaultCost: call.vaultCost }),
       ...(origin === undefined ? {} : { origin }),
       ...(tsa.length === 0 ? {} : { tsa }),
     });

@@ -19,6 +19,9 @@ export interface World {
   readonly answers?: readonly string[];
 }
 
+/** A vault opens at every command; at its real cost, half a second, that would be most of what tests do. `test/package.test.ts` pays it. */
+const VAULT_COST = 1024;
+
 export async function muniment(argv: readonly string[], world: World = {}): Promise<Ran> {
   let stdout = '';
   let stderr = '';
@@ -32,6 +35,7 @@ export async function muniment(argv: readonly string[], world: World = {}): Prom
     env: world.env ?? {},
     cwd: world.cwd ?? process.cwd(),
     clock: world.clock ?? systemClock,
+    vaultCost: VAULT_COST,
     signal: new AbortController().signal,
     onExit: (cleanup) => cleanups.push(cleanup),
   };
