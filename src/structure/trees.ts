@@ -11,8 +11,8 @@
  * through bit for bit. LightGBM and scikit-learn compare with `<=` a float64 between two values, and the conversion
  * keeps the nearest float32: 0.29907129704952246 becomes 0.2990713119506836, above it, and 0.117485661059618 becomes
  * 0.1174856573343277, below it. A float32 input on that number then goes the other way, so that the conversion is
- * another ensemble; no digest can be equal there, and `compare` allows one float32. The conversion of dart leaves out
- * the weights of the trees, and is another ensemble too.
+ * another ensemble; no digest can be equal there, and `compare` allows one float32. Boosters of kind dart are not
+ * converted at all (onnxmltools fails on them).
  *
  * *Missing values.* Where NaN is read as 0 the direction is that of 0.
  *

@@ -55,7 +55,7 @@ def save(model, name, link="identity", binary_too=True, onnx_too=None):
         booster.save_model(f"{GOOD}{name}.{ending}")
         note(f"{name}.{ending}", margins, name, link)
     if onnx_too is not None:
-        converted = convert_xgboost(model, initial_types=[("x", FloatTensorType([None, 4]))])
+        converted = convert_xgboost(model, name=name, initial_types=[("x", FloatTensorType([None, 4]))])
         open(f"{GOOD}{name}.onnx", "wb").write(converted.SerializeToString())
         note(f"{name}.onnx", margins, name if onnx_too else f"{name}, as converted")
 
@@ -71,6 +71,18 @@ save(xgb.XGBRegressor(n_estimators=3, max_depth=3, n_jobs=1, tree_method="exact"
 linear = xgb.XGBRegressor(n_estimators=5, booster="gblinear", n_jobs=1).fit(X, target).get_booster()
 for ending in ("json", "ubj"):
     linear.save_model(f"{GOOD}linear.{ending}")
+
+# Trainings on one table that do not depend on each other, and one with another rate: depth 4, a hundred rows a leaf.
+table = rng.normal(size=(3000, 4)).astype(np.float32).round(1)
+response = (table[:, 0] * table[:, 1] + table[:, 2] - np.abs(table[:, 3]) + rng.normal(size=3000) * 0.5).astype(np.float32)
+apart = dict(n_estimators=30, max_depth=4, n_jobs=1, min_child_weight=20)
+for k in range(3):
+    drawn = rng.integers(0, len(table), len(table))
+    xgb.XGBRegressor(**apart).fit(table[drawn], response[drawn]).get_booster().save_model(f"{GOOD}boot-{k}.ubj")
+for k in range(2):
+    model = xgb.XGBRegressor(**apart, subsample=0.8, colsample_bynode=0.8, random_state=k).fit(table, response)
+    model.get_booster().save_model(f"{GOOD}sub-{k}.ubj")
+xgb.XGBRegressor(**apart, learning_rate=0.15).fit(table, response).get_booster().save_model(f"{GOOD}eta.ubj")
 
 quiet = dict(verbose=-1, num_threads=1, seed=1, num_leaves=6, min_data_in_leaf=10)
 
@@ -88,7 +100,7 @@ light("light-zero", {"objective": "regression", "zero_as_missing": True}, np.whe
 light("light-categories", {"objective": "regression", "max_cat_to_onehot": 1, "min_data_per_group": 5, "cat_smooth": 1}, X.astype(np.float64), target, categorical_feature=[3])
 light("light-multi", {"objective": "multiclass", "num_class": 3}, X.astype(np.float64), three, rounds=2)
 light("light-forest", {"objective": "regression", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}, X.astype(np.float64), target)
-converted = convert_lightgbm(plain, initial_types=[("x", FloatTensorType([None, 4]))], zipmap=False)
+converted = convert_lightgbm(plain, name="light", initial_types=[("x", FloatTensorType([None, 4]))], zipmap=False)
 open(f"{GOOD}light.onnx", "wb").write(converted.SerializeToString())
 note("light.onnx", plain.predict(probe.astype(np.float64), raw_score=True), "light, as converted")
 
