@@ -117,3 +117,14 @@ export const MAX_CONFIG_JSON = 1_000_000;
 export const MAX_CONFIG_ENTRIES = 1000;
 /** Longer texts of it are no settings. */
 export const MAX_CONFIG_TEXT = 256;
+
+/** Objects, messages of their headers, links, nodes of their indexes: a weight of a Keras model takes some 15. */
+export const MAX_HDF5_PARTS = 3_000_000;
+/** Groups in one another: nested models of wrappers of layers take some ten. */
+export const MAX_HDF5_DEPTH = 64;
+/** A chunk is unpacked whole: h5py makes them of 1 MiB at most unless told otherwise. */
+export const MAX_HDF5_CHUNK = 64 * 1024 * 1024;
+/** Unpacked chunks kept, so that rows of them can be read one by one. */
+export const MAX_HDF5_CHUNKS_KEPT = 64 * 1024 * 1024;
+/** The largest `config.json` of published models have some 5 MB. */
+export const MAX_KERAS_CONFIG = 64_000_000;
