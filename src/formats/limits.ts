@@ -91,6 +91,8 @@ export const MAX_TREE_NODES = 3_000_000;
 export const MAX_TREE_VALUES = 8_000_000;
 /** Trees of one model: the largest have some ten thousand rounds of some hundred classes. */
 export const MAX_TREES = 1_000_000;
+/** Inputs with names: hashed texts have some 260,000. */
+export const MAX_TREE_INPUTS = 1_000_000;
 
 /** An IR has some 20 elements a layer, most of them sizes. */
 export const MAX_XML_ELEMENTS = 3_000_000;

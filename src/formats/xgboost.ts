@@ -5,7 +5,7 @@
 import { type ByteSource, type ErrorFacts, inputError } from '../base/index.js';
 import type { Document } from './document.js';
 import { jsonDocument } from './json-document.js';
-import { MAX_TREE_FILE, MAX_TREE_NODES, MAX_TREES } from './limits.js';
+import { MAX_TREE_FILE, MAX_TREE_INPUTS, MAX_TREE_NODES, MAX_TREES } from './limits.js';
 import type { Model } from './model.js';
 import { type ModelFiles, modelOf } from './opened.js';
 import { storedTensor } from './stored-tensor.js';
@@ -88,7 +88,7 @@ function readDocument(doc: Document, where: string): Read {
   };
   let nodes = 0;
   const model = (): void =>
-    members(doc, where, {
+    members(doc, {
       tree_info: () => {
         read.treeInfo = doc.numbers();
       },
@@ -113,18 +113,18 @@ function readDocument(doc: Document, where: string): Read {
   };
   doc.members((top) => {
     if (top !== 'learner') return doc.skip();
-    members(doc, where, {
+    members(doc, {
       feature_names: () =>
         doc.items((index) => {
-          if (index >= MAX_TREES) refuse('FIELD', `more than ${MAX_TREES} inputs are named`, { where });
+          if (index >= MAX_TREE_INPUTS) refuse('TOO_LARGE', `more than ${MAX_TREE_INPUTS} inputs are named`, { where });
           read.featureNames.push(doc.text());
         }),
       gradient_booster: () =>
-        members(doc, where, {
+        members(doc, {
           model,
           name,
           // dart wraps the trees, whose own name comes first.
-          gbtree: () => members(doc, where, { model }),
+          gbtree: () => members(doc, { model }),
           weight_drop: () => {
             read.weightDrop = doc.numbers();
           },
@@ -134,7 +134,7 @@ function readDocument(doc: Document, where: string): Read {
           read.parameters.set(parameter, doc.text());
         }),
       objective: () =>
-        members(doc, where, {
+        members(doc, {
           name: () => {
             read.objective = doc.text();
           },
@@ -146,7 +146,7 @@ function readDocument(doc: Document, where: string): Read {
 }
 
 /** The members that are known; others are skipped. */
-function members(doc: Document, _where: string, known: Readonly<Record<string, () => void>>): void {
+function members(doc: Document, known: Readonly<Record<string, () => void>>): void {
   doc.members((name) => (Object.hasOwn(known, name) ? known[name]!() : doc.skip()));
 }
 
