@@ -5,6 +5,7 @@ export * from './model.js';
 export { openModel } from './open-model.js';
 export { type Part, partOfTensor } from './part.js';
 export { buildSafetensors, type SafetensorsEntry } from './safetensors.js';
+export { sharesBytes } from './stored-tensor.js';
 export {
   COMPARISONS,
   type Comparison,

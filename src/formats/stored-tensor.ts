@@ -21,6 +21,23 @@ export interface StoredTensor extends Tensor {
 
 export const isStoredTensor = (tensor: Tensor): tensor is StoredTensor => 'storage' in tensor;
 
+/** True where two tensors are the same bytes of the same file in the same type and shape: one weight under two names. */
+export function sharesBytes(a: Tensor, b: Tensor): boolean {
+  if (!isStoredTensor(a) || !isStoredTensor(b) || a.storage.kind !== 'bytes' || b.storage.kind !== 'bytes')
+    return false;
+  const others = b.storage.stretches;
+  return (
+    a.elements > 0 &&
+    a.dtype === b.dtype &&
+    a.shape.join() === b.shape.join() &&
+    a.storage.stretches.length === others.length &&
+    a.storage.stretches.every(
+      ({ source, offset, length }, k) =>
+        source === others[k]!.source && offset === others[k]!.offset && length === others[k]!.length,
+    )
+  );
+}
+
 /** Product of a shape. @throws `<area>_SHAPE` for negative, fractional or astronomic sizes */
 export function elementsOf(shape: readonly number[], area: string, where: string): number {
   const elements = shape.reduce((all, size) => all * size, 1);

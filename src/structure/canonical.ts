@@ -2,14 +2,17 @@
 import { inputError } from '../base/index.js';
 import { type DType, type Graph, type Model, type Tensor, treeTensorNames } from '../formats/index.js';
 import { type CanonicalTensor, canonicalTensor } from './canonical-tensor.js';
-import { axesOfFamily, groupsOfFamily } from './families.js';
+import { axesOfFamily } from './families.js';
+import { withParts } from './fused.js';
 import { groupsOf, pinsOf } from './groups.js';
 import { groupsFromNames, rolesFromNames } from './names.js';
 import { quantisationOf, scalesByName } from './quantisation.js';
+import { transformerGroups } from './transformer.js';
 import type { UnitGroup } from './types.js';
 import { type BatchNormFold, subgraphsOf, walkGraph } from './walk.js';
 
 export interface CanonicalModel {
+  /** The tensors by the names in `stored`: fused ones as their parts. What is written is written by this model. */
   readonly model: Model;
   readonly tensors: ReadonlyMap<string, CanonicalTensor>;
   readonly groups: readonly UnitGroup[];
@@ -96,9 +99,13 @@ async function factors(model: Model, { gamma, variance, epsilon }: BatchNormFold
 /** Wide integers are shapes and indices; narrow ones may be quantised weights. */
 const isNumeric = ({ dtype }: { readonly dtype: DType }): boolean => !/^[IU](32|64)$/.test(dtype);
 
-async function fromNames(model: Model, plainStack: boolean): Promise<CanonicalModel> {
+/** Factors of rotary turns that exporters store: a formula of the settings. */
+const ROTARY = /(^|[._])(inv_freq|rope_freqs|rope_factors_(long|short))(\.weight)?$/;
+
+async function fromNames(opened: Model, plainStack: boolean): Promise<CanonicalModel> {
+  const model = withParts(opened);
   const tensors = new Map<string, CanonicalTensor>();
-  const axesOf = axesOfFamily(new Set(model.tensors.keys()));
+  const axesOf = axesOfFamily(model.tensors);
   const roleOf = rolesFromNames([...model.tensors.values()].filter(isNumeric));
   const trees = treeTensorNames(model);
   for (const tensor of model.tensors.values()) {
@@ -112,15 +119,16 @@ async function fromNames(model: Model, plainStack: boolean): Promise<CanonicalMo
       node: tensor.name,
     };
     const quantisation = await quantisationOf(tensor, use.perm, scalesByName(model, tensor), (scale) => scale);
-    tensors.set(tensor.name, await canonicalTensor(tensor, use, tensor.name, quantisation, null));
+    const constant = ROTARY.test(tensor.name) ? 'rotary frequencies' : null;
+    tensors.set(tensor.name, await canonicalTensor(tensor, use, tensor.name, quantisation, constant));
   }
+  const transformer = transformerGroups([...tensors.values()], model.metadata);
   return {
     model,
     tensors,
-    groups:
-      groupsOfFamily([...tensors.values()]) ?? groupsFromNames([...tensors.values()].filter(isNumeric), plainStack),
+    groups: transformer?.groups ?? groupsFromNames([...tensors.values()].filter(isNumeric), plainStack),
     foldFactors: async () => null,
-    leftOut: [],
+    leftOut: transformer?.leftOut ?? [],
     fromGraph: false,
   };
 }

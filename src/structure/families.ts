@@ -1,8 +1,7 @@
 /**
- * Unit groups of transformers from the names that their families use, where there is no graph: the hidden units of each
- * feed-forward block, and of each expert of a mixture. They are exchangeable whatever the rest of the model does: a unit
- * is one row of the up (and gate) projection and one column of the down projection, and what lies between works on each
- * by itself. Heads need the number of heads, which shapes do not tell; the residual stream is no group of its own here.
+ * Feed-forward blocks of transformers by the names that their families use, those of experts included. Their hidden units
+ * are exchangeable whatever the rest of the model does: a unit is one row of the up (and gate) projection and one column
+ * of the down projection, and what lies between works on each by itself.
  */
 import type { NamedShape } from './names.js';
 import type { Segment, UnitGroup } from './types.js';
@@ -18,7 +17,7 @@ interface Block {
   readonly down: string;
   /** Gate and up in one tensor, one after the other. */
   readonly fused?: boolean;
-  /** Stored in × out (GPT-2's own linear layer). */
+  /** Stored in × out where it has fewer rows than columns (GPT-2's own linear layer). */
   readonly inOut?: boolean;
 }
 
@@ -85,26 +84,47 @@ function blocksIn(names: ReadonlySet<string>): readonly Found[] {
 }
 
 /**
- * Canonical axis order of tensors that a family stores in × out; null where the name says nothing.
- * @param names of all tensors of the model
+ * Canonical axis order of tensors that a family stores in × out; null where the name says nothing. StarCoder names its
+ * tensors as GPT-2 does and stores them outputs first, so that shapes decide.
+ * @param shapes of all tensors of the model, as stored
  */
-export function axesOfFamily(names: ReadonlySet<string>): (name: string) => readonly number[] | null {
+export function axesOfFamily(
+  shapes: ReadonlyMap<string, { readonly shape: readonly number[]; readonly outputsFirst?: readonly number[] }>,
+): (name: string) => readonly number[] | null {
   const turned = new Set(
-    blocksIn(names).flatMap(({ block, prefix }) =>
-      block.inOut === true ? [...block.up, block.down].map((part) => `${prefix}${part}`) : [],
-    ),
+    blocksIn(new Set(shapes.keys())).flatMap(({ block, prefix }) => {
+      if (block.inOut !== true) return [];
+      const [rows = 0, columns = 0] = shapes.get(`${prefix}${block.up[0]}`)!.shape;
+      return rows > columns ? [] : [...block.up, block.down].map((part) => `${prefix}${part}`);
+    }),
   );
+  for (const [name, { outputsFirst }] of shapes) {
+    const attention = /^(.*attn\.)c_attn\.q\.weight$/.exec(name);
+    if (attention !== null && outputsFirst !== undefined) turned.add(`${attention[1]}c_proj.weight`);
+  }
   return (name) => (turned.has(name) ? [1, 0] : null);
 }
 
-/** null: no family's names are here. Shapes are canonical. */
-export function groupsOfFamily(tensors: readonly NamedShape[]): readonly UnitGroup[] | null {
+export interface FeedForward {
+  readonly prefix: string;
+  /** Rows are units. */
+  readonly up: readonly string[];
+  /** One number a unit. */
+  readonly bias: readonly string[];
+  readonly down: string;
+  readonly group: UnitGroup;
+}
+
+/** Every feed-forward block whose shapes fit, in natural order of names. Shapes are canonical. */
+export function feedForwardBlocks(tensors: readonly NamedShape[]): readonly FeedForward[] {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const groups = blocksIn(new Set(byName.keys())).flatMap((found) => {
+  return blocksIn(new Set(byName.keys())).flatMap((found) => {
     const group = groupOf(found, byName);
-    return group === null ? [] : [group];
+    if (group === null) return [];
+    const { block, prefix } = found;
+    const full = (parts: readonly string[]): string[] => parts.map((part) => `${prefix}${part}`);
+    return [{ prefix, up: full(block.up), bias: full(block.bias), down: `${prefix}${block.down}`, group }];
   });
-  return groups.length === 0 ? null : groups.map((group, index) => ({ ...group, id: `g${index}` }));
 }
 
 const along = (tensor: string, axis: number, start = 0): Segment => ({
@@ -126,7 +146,7 @@ function groupOf({ block, prefix }: Found, byName: ReadonlyMap<string, NamedShap
   const starts = block.fused === true ? [0, size] : [0];
   const biases = block.bias.filter((part) => shapeOf(part)?.join() === String(rows));
   return {
-    id: '',
+    id: `units ${prefix}${block.down}`,
     size,
     vouched: 'names',
     incoming: [...block.up, ...biases].flatMap((part) => starts.map((start) => along(`${prefix}${part}`, 0, start))),
