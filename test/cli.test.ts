@@ -8,9 +8,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { muniment } from '../src/cli/testing/io.js';
+import { commandWords } from '../src/cli/testing/process.js';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const start = ['--import', 'tsx', path.join(root, 'src/cli/main.ts')];
+const start = commandWords();
 const run = (args: readonly string[], more: object = {}) =>
   spawnSync(process.execPath, [...start, ...args], { cwd: root, encoding: 'utf8', ...more });
 

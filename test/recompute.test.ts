@@ -6,10 +6,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { initialDense } from '../src/align/testing/dense.js';
 import { fixedClock, seededRandom } from '../src/base/index.js';
 import { muniment } from '../src/cli/testing/io.js';
+import { commandWords } from '../src/cli/testing/process.js';
 import { denseExternal, denseOnnx, denseShards } from '../src/mark/testing/room.js';
 
 /** Round 1000 of quicknet, as any relay gives it; published at 15:59:24 UTC on 23 August 2023. It vouches for itself. */
@@ -19,7 +19,6 @@ const ROUND = {
   signature: 'b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39',
 };
 const clock = fixedClock('2023-08-23T15:59:22Z');
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const net = initialDense([8, 16, 16, 2], seededRandom(1));
 let folder = '';
 const here = (...names: string[]): string => path.join(folder, 'here', ...names);
@@ -84,8 +83,7 @@ const WITHOUT_ENGINE = `data:text/javascript,${encodeURIComponent(
 function verify(...argv: string[]): { code: number | null; stdout: string; stderr: string } {
   const env = { ...process.env };
   delete env.MUNIMENT_PASSPHRASE;
-  const loader = path.join(root, 'node_modules/tsx/dist/loader.mjs');
-  const words = ['--import', loader, '--import', WITHOUT_ENGINE, path.join(root, 'src/cli/main.ts'), 'verify', ...argv];
+  const words = ['--import', WITHOUT_ENGINE, ...commandWords(), 'verify', ...argv];
   const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd: there(), env, encoding: 'utf8' });
   return { code: status, stdout, stderr };
 }
@@ -122,7 +120,7 @@ test('without --original: exit 0, and one line says what was not done and how to
   );
 });
 
-test('a changed original, a changed part, another beacon: exit 1, with what was expected, what came, where and what to do', () => {
+test('a changed original, a changed part, another beacon: exit 1, with what was expected, what came, where and what to do', async () => {
   const change = (from: string, to: string, at: number): void => {
     const bytes = readFileSync(there(from));
     bytes[at] = bytes[at]! ^ 1;
@@ -141,7 +139,10 @@ test('a changed original, a changed part, another beacon: exit 1, with what was 
     const ran = verify(...words);
     assert.equal(ran.code, 1, ran.stdout + ran.stderr);
     assert.match(ran.stdout, new RegExp(`${code}\\n +expected: .+\\n +got: .+\\n +where: .+\\n +to do: .+`));
-    const { error } = JSON.parse(verify(...words, '--json').stdout) as { error: Record<string, string> };
+    // As a document, in this process: another start would show nothing more.
+    const document = await muniment(['verify', ...words, '--json'], { cwd: there() });
+    const { error } = document.json() as { error: Record<string, string> };
+    assert.equal(error.code, code);
     assert.deepEqual(Object.keys(error).sort(), ['code', 'expected', 'got', 'message', 'todo', 'where']);
   }
 });

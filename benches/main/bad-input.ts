@@ -7,9 +7,9 @@ import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { crc32, deflateRawSync, gzipSync } from 'node:zlib';
 import { concatBytes, secretBytes, seededRandom, utf8 } from '../../src/base/index.js';
+import { commandWords } from '../../src/cli/testing/process.js';
 import { buildOnnx, buildSafetensors } from '../../src/formats/index.js';
 import { gaussian } from './nets.js';
 import { type Figures, tally, type Workplace } from './section.js';
@@ -92,13 +92,12 @@ function notCompared(ran: Ran, leftOut: string): string | null {
   return answer.leftOut?.some(({ tensor }) => tensor === leftOut) ? null : `${leftOut} is not named as left out`;
 }
 
-const source = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
-const loader = pathToFileURL(source('node_modules/tsx/dist/loader.mjs')).href;
+const start = commandWords();
 const meter = new URL('./peak-memory.mjs', import.meta.url).href;
 
 async function compareInChild(bad: string, good: string): Promise<Ran> {
   const words = ['compare', bad, good, '--json'];
-  const child = spawn(process.execPath, ['--import', meter, '--import', loader, source('src/cli/main.ts'), ...words], {
+  const child = spawn(process.execPath, ['--import', meter, ...start, ...words], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     timeout: 60_000,
   });
