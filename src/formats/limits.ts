@@ -108,6 +108,8 @@ export const MAX_OPENVINO_XML = 256_000_000;
 export const MAX_OPENVINO_TEXT = 64_000_000;
 /** Numbers of one constant that an operator takes as shape, axes or borders. */
 export const MAX_OPENVINO_INTS = 64;
+/** Numbers of a recurrent layer's first state, as wide as the layer. */
+export const MAX_OPENVINO_STATE = 65_536;
 
 /** Elements read at once to pick a part of a tensor from them: 32 MB of float64. */
 export const MAX_PART_WINDOW = 2 ** 22;

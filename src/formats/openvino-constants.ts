@@ -96,7 +96,9 @@ async function readConstant(layer: Layer, bin: () => Promise<ByteSource>, where:
   const shape = shapeOf(layer, where);
   const elements = elementsOf(shape, 'OPENVINO', where);
   const [offset, size] = [numberOf(layer, 'offset', where), numberOf(layer, 'size', where)];
-  if (dtype !== 'STRING' && size !== storedBytes(dtype, elements)) {
+  // Of a constant without elements OpenVINO writes one byte.
+  const isEmpty = elements === 0 && size <= 1;
+  if (dtype !== 'STRING' && !isEmpty && size !== storedBytes(dtype, elements)) {
     refuse('SIZE', 'a constant has more or fewer bytes than its type and shape need', {
       expected: `${storedBytes(dtype, elements)} bytes for ${data.element_type} [${shape.join(', ')}]`,
       got: `${size} bytes`,
@@ -113,7 +115,8 @@ async function readConstant(layer: Layer, bin: () => Promise<ByteSource>, where:
       todo: 'the .bin is truncated or of another model; fetch both files again',
     });
   }
-  return { layer, dtype, shape, elements, stretch: { source, offset: size === 0 ? 0 : offset, length: size }, where };
+  const stretch = elements === 0 ? { source, offset: 0, length: 0 } : { source, offset, length: size };
+  return { layer, dtype, shape, elements, stretch, where };
 }
 
 /** The sizes of `<data>`, and those of the port where it gives them. */

@@ -1,5 +1,5 @@
 /** One layer of an OpenVINO IR while it is translated: what its translation may ask. */
-import { MAX_OPENVINO_INTS } from './limits.js';
+import { MAX_OPENVINO_INTS, MAX_OPENVINO_STATE } from './limits.js';
 import type { NodeSink } from './onnx-terms.js';
 import { type Constant, tensorOf } from './openvino-constants.js';
 import type { Scope } from './openvino-graph.js';
@@ -44,7 +44,17 @@ export function operationOf(
     ints: (input) => numbers(input, ({ dtype }) => /^[IU](8|16|32|64)$/.test(dtype)),
     numbers: (input) => numbers(input, ({ dtype }) => dtype !== 'STRING'),
     isConstant: (input) => uses.constant(layer, input) !== null,
+    isSame(a, b) {
+      const [one, other] = [uses.constant(layer, a), uses.constant(layer, b)];
+      return one !== null && one.dtype === other?.dtype && one.stretch.offset === other.stretch.offset;
+    },
     hasRows: rows !== undefined || isFormed(1) || (codes !== undefined && forms.has(codes.layer)),
+    async isZeros(input) {
+      const stretched = unconverted(layer, input);
+      const constant = stretched?.type === 'Broadcast' ? uses.constant(stretched, 0) : null;
+      if (constant === null || constant.elements > MAX_OPENVINO_STATE || constant.dtype === 'STRING') return false;
+      return (await tensorOf(constant, '', undefined).read(0, constant.elements)).every((value) => value === 0);
+    },
     isTaken: (output) => uses.of(layer, output).length > 0,
     scale: beside(fused?.scale),
     bias: beside(fused?.bias),

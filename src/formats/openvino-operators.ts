@@ -16,6 +16,8 @@ export interface Operation extends NodeSink, RecurrentOperation {
   ints(input: number): Promise<readonly number[] | null>;
   numbers(input: number): Promise<readonly number[] | null>;
   isConstant(input: number): boolean;
+  /** Whether two inputs are constants of the same bytes. */
+  isSame(a: number, b: number): boolean;
   /** Of a convolution in groups: its weight has all rows in one axis. */
   readonly hasRows: boolean;
   /** Whether anything takes an output. */
@@ -252,16 +254,28 @@ const squaredDifference: Translation = (operation) => {
   return lastNode(operation, undefined, 'Mul', [difference, difference]);
 };
 
-/** Of floating weights it is left out: what is stored are they. On its way a value is clipped and rounded. */
+/**
+ * Of floating weights it is left out: what is stored are they. On its way a value is clipped; the rounding is left out.
+ * Inputs: the value, lowest and highest before and after, single or one per channel.
+ */
 const fakeQuantize: Translation = (operation) => {
-  const [x] = operation.inputs;
-  if (x === undefined) return false;
+  const [x, low, high, outLow, outHigh] = operation.inputs;
+  if (!x || !low || !high || !outLow || !outHigh) return false;
   if (operation.isConstant(0)) return lastNode(operation, undefined, 'Identity', [x]);
   const isSingle = [1, 2, 3, 4].every(
-    (k) => operation.shape(k)?.every((size) => size === 1) ?? operation.isConstant(k),
+    (k) => operation.isConstant(k) && operation.shape(k)?.every((size) => size === 1),
   );
-  return isSingle && lastNode(operation, undefined, 'Clip', [x]);
+  if (isSingle) return lastNode(operation, undefined, 'Clip', [x]);
+  if (!operation.isSame(1, 3) || !operation.isSame(2, 4)) return false;
+  const above = operation.node('Max', [x, low, outLow]);
+  return lastNode(operation, undefined, 'Min', [above, high, outHigh]);
 };
+
+/** Where each axis goes may be given apart: of that nothing is claimed. */
+const broadcast: Translation = (operation) =>
+  ['numpy', 'bidirectional'].includes(operation.text('mode')) &&
+  operation.inputs.length === 2 &&
+  lastNode(operation, undefined, 'Expand', operation.inputs);
 
 /** ONNX TensorProto.DataType of the floating types; any other rounds. */
 const FLOATING: Readonly<Record<string, number>> = { f32: 1, f16: 10, f64: 11, bf16: 16 };
@@ -330,6 +344,7 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
   Swish: swish,
   SquaredDifference: squaredDifference,
   FakeQuantize: fakeQuantize,
+  Broadcast: broadcast,
   Convert: convert,
 };
 

@@ -62,6 +62,15 @@ export function planOf(network: Network, constants: Constants): Plan {
     else if (ranged !== null) ranges.set(layer, ranged);
     for (const one of codes?.between ?? ranged?.between ?? []) between.add(one);
   }
+  for (const [layer, codes] of [...quantised]) {
+    if (codes.axis !== 'groups') continue;
+    quantised.delete(layer);
+    // What else takes the codes takes them as they are stored.
+    if (uses.ends(codes.codes) !== 1) continue;
+    const end = laidOut(layer, uses);
+    quantised.set(end, codes);
+    if (end !== layer) between.add(layer);
+  }
   for (const layer of network.layers) {
     if (isGrouped(layer) && layer.from.length > 1) {
       const behind = rowsBehind(layer, uses);
@@ -77,16 +86,7 @@ export function planOf(network: Network, constants: Constants): Plan {
     else if (layer.type === 'PReLU') askSlopes(layer, uses, asked);
     else if (isRecurrent(layer)) askRecurrent(layer, uses, asked);
   }
-  for (const [layer, codes] of quantised) {
-    askQuantised(codes, asked);
-    if (codes.axis !== 'groups') continue;
-    quantised.delete(layer);
-    // What else takes the codes takes them as they are stored.
-    if (uses.ends(codes.codes) !== 1) continue;
-    const end = laidOut(layer, uses);
-    quantised.set(end, codes);
-    if (end !== layer) between.add(layer);
-  }
+  for (const codes of quantised.values()) askQuantised(codes, asked);
   const forms = asked.granted(uses);
   const takes = (layer: Layer): boolean => quantised.has(layer) || ranges.has(layer) || rows.has(layer);
   const absorbed = new Set<Layer>();

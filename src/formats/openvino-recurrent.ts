@@ -99,12 +99,14 @@ export interface RecurrentOperation extends NodeSink {
   readonly inputs: readonly string[];
   /** Whether an input is a constant in ONNX's form. */
   isFormed(input: number): boolean;
+  /** Whether an input is zeros, stretched to the sizes that the batch has. */
+  isZeros(input: number): Promise<boolean>;
   /** Where nodes with these outputs go. */
   sinkOf(outputs: readonly string[]): NodeSink;
 }
 
 /** False where a weight is computed, or laid out otherwise. */
-export function recurrent(operation: RecurrentOperation): boolean {
+export async function recurrent(operation: RecurrentOperation): Promise<boolean> {
   const { layer, inputs, outputs } = operation;
   const { op, weight, lengths, states } = RECURRENT[layer.type]!;
   const [w, r, b] = [weight, weight + 1, weight + 2].map((k) => inputs[k]);
@@ -114,7 +116,9 @@ export function recurrent(operation: RecurrentOperation): boolean {
   const enter = (value: string, axes: readonly number[]): string =>
     isCell ? operation.node('Unsqueeze', [value], { axes: [0] }) : operation.node('Transpose', [value], { perm: axes });
   const x = enter(inputs[0]!, [1, 0, 2]);
-  const begin = states.map((k) => enter(inputs[k]!, [1, 0, 2]));
+  const begin: string[] = [];
+  // ONNX begins with zeros where nothing is given.
+  for (const k of states) begin.push((await operation.isZeros(k)) ? '' : enter(inputs[k]!, [1, 0, 2]));
   const attributes: Attributes = {
     hidden_size: hiddenOf(layer),
     direction: layer.data.direction ?? 'forward',
