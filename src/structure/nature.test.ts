@@ -20,6 +20,20 @@ const positions = (width: number, interleaved: boolean) => (position: number, co
   return (interleaved ? column % 2 === 0 : column < width / 2) ? Math.sin(angle) : Math.cos(angle);
 };
 
+/** Filters between equal steps of mel = 2595 log10(1 + f/700), 16 kHz, each of one area (Slaney). */
+const mel =
+  (filters: number, bins: number): Table[2] =>
+  (filter, bin) => {
+    const hertz = (k: number): number => {
+      const top = 2595 * Math.log10(1 + 8000 / 700);
+      return 700 * (10 ** ((k * top) / (filters + 1) / 2595) - 1);
+    };
+    const [low, middle, high] = [hertz(filter), hertz(filter + 1), hertz(filter + 2)];
+    const f = (bin * 8000) / (bins - 1);
+    const height = Math.min((f - low) / (middle - low), (high - f) / (high - middle));
+    return (2 / (high - low)) * Math.max(0, height);
+  };
+
 const SMALL: readonly Table[] = [
   ['one value', [6, 5], () => 0.25],
   ['identity', [12, 12], (row, column) => (row === column ? 1 : 0)],
@@ -32,6 +46,10 @@ const SMALL: readonly Table[] = [
   ['window', [64], (_, t) => 0.54 - 0.46 * Math.cos((2 * Math.PI * t) / 63)],
   ['window', [64], (_, t) => 0.42 - 0.5 * Math.cos((Math.PI * t) / 32) + 0.08 * Math.cos((Math.PI * t) / 16)],
   ['Fourier basis', [66, 64], stft(33, 64)],
+  ['Fourier basis', [33, 64], (row, t) => stft(33, 64)(row, t)],
+  ['Fourier basis', [33, 64], (row, t) => stft(33, 64)(33 + row, t)],
+  ['filter bank', [20, 129], mel(20, 129)],
+  ['filter bank', [129, 20], (bin, filter) => mel(20, 129)(filter, bin)],
   ['sinusoidal positions', [50, 32], positions(32, true)],
   ['sinusoidal positions', [50, 32], positions(32, false)],
 ];
@@ -46,6 +64,10 @@ const LARGE: readonly Table[] = [
   ['arithmetic range', [90_000], (_, k) => k],
   ['window', [80_000], (_, t) => hann(t, 80_000)],
   ['Fourier basis', [514, 512], stft(257, 512)],
+  ['Fourier basis', [513, 1024], (row, t) => stft(513, 1024)(row, t)],
+  ['Fourier basis', [513, 1024], (row, t) => stft(513, 1024)(513 + row, t)],
+  ['Fourier basis', [1025, 2048], (row, t) => stft(1025, 2048)(1025 + row, t)],
+  ['filter bank', [128, 1025], mel(128, 1025)],
   ['sinusoidal positions', [200, 512], positions(512, true)],
   ['sinusoidal positions', [200, 512], positions(512, false)],
 ];

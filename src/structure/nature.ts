@@ -1,4 +1,6 @@
 /** Constants told from learned tensors: what everybody computes alike is no evidence. */
+import { follows, type Seen } from './seen.js';
+import { isFilterBank, isFourier } from './spectral.js';
 import type { TensorNature } from './types.js';
 
 /** Numbers of a tensor and where they lie: all of them, or a sample. */
@@ -33,6 +35,7 @@ export function natureOf(sample: Sample | Float64Array, shape: readonly number[]
     width: n / (shape[0] ?? 1),
     values,
     at: at === undefined ? (k) => k : (k) => at[k]!,
+    sampled: at !== undefined,
     close: at === undefined ? CLOSE : CLOSE_IN_SAMPLE,
     peak: values.reduce((most, value) => Math.max(most, Math.abs(value)), 0),
   };
@@ -48,26 +51,11 @@ export function natureOf(sample: Sample | Float64Array, shape: readonly number[]
   if (shape.length === 1 && n >= 16 && isWindow(seen)) return constant('window');
   if (seen.rows >= 4 && seen.width >= 16) {
     if (isFourier(seen)) return constant('Fourier basis');
+    if (isFilterBank(seen)) return constant('filter bank');
     if (isSinusoidal(seen)) return constant('sinusoidal positions');
   }
   return LEARNED;
 }
-
-interface Seen {
-  /** Of the whole tensor. */
-  readonly n: number;
-  readonly rows: number;
-  readonly width: number;
-  readonly values: Float64Array;
-  at(k: number): number;
-  /** Relative to the peak. */
-  readonly close: number;
-  /** Largest magnitude seen. */
-  readonly peak: number;
-}
-
-const follows = ({ values, at }: Seen, expected: (at: number) => number, within: number): boolean =>
-  values.every((value, k) => Math.abs(value - expected(at(k))) <= within);
 
 /** Softmax makes nothing of this and less beside 0; libraries write −10,000, −65,504, −10⁹, the lowest float32 or −∞. */
 const MASKED = -1e4;
@@ -112,30 +100,6 @@ function isWindow(seen: Seen): boolean {
       ),
     ),
   );
-}
-
-/**
- * Rows that are one window times cos or sin of whole multiples of 2π/width: then cosine row k satisfies, with the
- * window w = row 0 of the cosines, row[k] = w · cos(2πkt/width). Real and imaginary parts are stacked, as exports do.
- * Of a sample only the columns whose w was seen are asked.
- */
-function isFourier({ rows, width, values, at, close }: Seen): boolean {
-  const bins = rows / 2;
-  if (!Number.isInteger(bins)) return false;
-  const window = new Map<number, number>();
-  values.forEach((value, k) => {
-    if (at(k) < width) window.set(at(k), value);
-  });
-  const peak = [...window.values()].reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  if (peak === 0) return false;
-  return values.every((value, k) => {
-    const [row, t] = [Math.floor(at(k) / width), at(k) % width];
-    const w = window.get(t);
-    if (w === undefined) return true;
-    const angle = (2 * Math.PI * (row % bins) * t) / width;
-    const off = row < bins ? value - w * Math.cos(angle) : Math.abs(value) - Math.abs(w * Math.sin(angle));
-    return Math.abs(off) < close * peak;
-  });
 }
 
 /** Vaswani et al. 2017 §3.5: sin and cos of position / 10000^(2i/d), interleaved or in halves. */

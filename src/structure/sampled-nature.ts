@@ -40,11 +40,7 @@ export async function sampledNatureOf(
     const seen = natureOf({ values, at }, layout.shape);
     if (seen.kind === 'learned' || elements > MAX_CONFIRMED_ELEMENTS) return { kind: 'learned' };
   }
-  const raw = await tensor.read(0, elements);
-  return natureOf(
-    raw.map((_, at) => decode(raw[layout.stored(at)]!, at)),
-    layout.shape,
-  );
+  return natureOf(layout.toCanonical(await tensor.read(0, elements)).map(decode), layout.shape);
 }
 
 /** Stored positions: the first run at 0, the last at the end, those between at the beginning of a stored row where rows are short. */
