@@ -22,7 +22,7 @@ interface Line {
   /** Paths from the root; `*` stands for any part of a file's name. */
   readonly seeds: readonly string[];
   readonly headers?: readonly string[];
-  /** What the names of a model's other files end in: they are given with it, and mutated with it. */
+  /** What the names of a model's other files end in, `{stem}` being the model's without its ending: they are given with it, and mutated with it. */
   readonly parts?: readonly string[];
 }
 
@@ -62,7 +62,7 @@ function seedOf(file: string, parts: readonly string[]): Seed {
   const folder = path.dirname(file);
   const beside = readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name !== path.basename(file))
-    .filter((entry) => parts.some((ending) => entry.name.endsWith(ending)))
+    .filter((entry) => parts.some((ending) => entry.name.endsWith(ending.replace('{stem}', path.parse(file).name))))
     .filter((entry) => statSync(path.join(folder, entry.name)).size <= LARGEST_PART)
     .slice(0, MOST_PARTS)
     .map((entry) => [entry.name, new Uint8Array(readFileSync(path.join(folder, entry.name)))] as const);

@@ -11,6 +11,7 @@ export interface Tally {
   readonly mutants: number;
   readonly models: number;
   readonly codes: Readonly<Record<string, number>>;
+  /** Of those that were slow, the shorter of two looks. */
   readonly slowestMs: number;
   readonly peakBytes: number;
   readonly findings: readonly Finding[];
