@@ -2,6 +2,7 @@
 import { type Model, openModel } from '../formats/index.js';
 import { type CompareOptions, compareSubjects } from './compare.js';
 import { subjectOfModel } from './open-subject.js';
+import { learnedElements } from './subject.js';
 import { compareTreeModels } from './trees.js';
 import type { Comparison } from './types.js';
 
@@ -33,9 +34,12 @@ export async function compareFiles(a: string, b: string, options: CompareFilesOp
     const given = options.graph === undefined ? undefined : await open(options.graph);
     const subject = (model: Model, name: string) =>
       subjectOfModel(model, name, model.graph === null ? given : undefined);
+    const [ours, theirs] = [await subject(first, a), await subject(second, b)];
+    // Layers speak where both have them, whatever trees stand beside: only trees alone are matched tree by tree.
+    const onlyTrees = learnedElements(ours) === 0 || learnedElements(theirs) === 0;
     const answer =
-      compareTreeModels(first, second, base) ??
-      (await compareSubjects(await subject(first, a), await subject(second, b), {
+      (onlyTrees ? compareTreeModels(first, second, base) : null) ??
+      (await compareSubjects(ours, theirs, {
         ...(base === undefined ? {} : { base: await subject(base, options.base!) }),
         ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
       }));
