@@ -30,6 +30,7 @@ export async function writeModel(
   progress: Progress = noProgress,
 ): Promise<void> {
   const patches = patchesOf(model, changes);
+  await checkImplied(model, patches);
   const [main, ...parts] = model.sources;
   const folder = path.dirname(outPath);
   const targets = [
@@ -81,6 +82,20 @@ async function checkTarget(target: string, originals: ReadonlySet<string>, isMai
       where: target,
       todo: 'write into an empty folder: parts keep their names, since the model refers to them',
     });
+  }
+}
+
+/** What no file holds (zeros that a format leaves unsaid) has to stay what it is. */
+async function checkImplied({ sources }: Model, patches: readonly Patch[]): Promise<void> {
+  for (const { source, offset, length, read } of patches) {
+    if (sources.includes(source)) continue;
+    const [before, after] = [await source.slice(offset, offset + length), await read(0, length)];
+    if (Buffer.compare(before, after) !== 0) {
+      throw inputError('WRITE_NOT_WRITABLE', 'the new values change numbers that the format leaves unsaid', {
+        where: source.name,
+        todo: 'leave them as they are: the bias of a recurrent layer’s state is zero in OpenVINO',
+      });
+    }
   }
 }
 
