@@ -64,7 +64,7 @@ export function stridedStorage(stretch: Stretch, layout: Layout): Storage {
 }
 
 /** Indices `first` ≤ i < `first` + `size` of every axis; its elements go to `to` onwards, in row-major order. */
-interface Box {
+export interface Box {
   readonly first: readonly number[];
   readonly size: readonly number[];
   readonly to: number;
@@ -94,7 +94,14 @@ export function boxesOf(shape: readonly number[], start: number, end: number): r
   return boxes;
 }
 
-async function readBox(stretch: Stretch, layout: Layout, width: number, box: Box, out: Float64Array): Promise<void> {
+/** The elements of a box of the layout, to where they belong in `out`. */
+export async function readBox(
+  stretch: Stretch,
+  layout: Layout,
+  width: number,
+  box: Box,
+  out: Float64Array,
+): Promise<void> {
   const { dtype, strides, offset, bigEndian } = layout;
   const count = box.size.reduce((all, size) => all * size, 1);
   const elements = reachOf(box.size, strides);
