@@ -8,7 +8,8 @@
  */
 import { evidenceError, randomPermutation, seededRandom } from '../base/index.js';
 import { type Assignment, assign, isOptimal } from '../compute/index.js';
-import { groupParts, scores, type UnitPart } from './match.js';
+import { groupParts, innerGroups, scores, speakers, type UnitPart } from './match.js';
+import { placeMembers } from './members.js';
 import type { PlanAxis, PlanGroup, PlanTensor, TestPlan } from './plan.js';
 import type { TableTensor, WeightTable } from './table.js';
 import { carryUnits } from './units.js';
@@ -127,34 +128,43 @@ interface State {
 function walk(plan: TestPlan, reference: WeightTable, suspect: WeightTable, solve: Solve): Alignment {
   const state = new Map<string, State>();
   const steps: AlignmentStep[] = [];
+  let placed = suspect;
   for (let pass = 0; pass < PASSES; pass++) {
     for (const group of plan.groups) {
-      const tensors = plan.tensors.filter((tensor) =>
-        pass === 0 ? tensor.group === group.id : tensor.axes.some((axis) => axis.group === group.id),
-      );
+      const tensors =
+        pass === 0
+          ? speakers(plan, group)
+          : plan.tensors.filter((tensor) => tensor.axes.some((axis) => axis.group === group.id));
       const how = pass === 0 ? 'sorted' : 'as values';
-      const ours = groupParts(tensors, group, reference, (_, table) => table.values, how);
+      const inner = innerGroups(plan, group);
+      const ours = groupParts(tensors, group, inner, reference, (_, table) => table.values, how);
       const theirs = groupParts(
         tensors,
         group,
-        suspect,
-        (tensor, table, along) => undo(tensor, table, state, along),
+        inner,
+        placed,
+        (tensor, table, along) => undo(tensor, table, state, along, inner),
         how,
       );
       const similarity = scores(theirs, ours, group.size);
       const { assignment, u, v } = solve(costs(similarity, group), group.size, { pass, group: group.id });
       state.set(group.id, settle(group, similarity, assignment, theirs, ours));
       steps.push({ pass, group: group.id, assignment: Int32Array.from(assignment), u, v });
+      if (group.members !== undefined) placed = placeMembers(plan, suspect, new Map(orders(state)));
     }
   }
   const aligned = new Map<string, TableTensor>();
   for (const tensor of plan.tensors) {
-    const table = suspect.tensors.get(tensor.name);
-    if (table !== undefined) aligned.set(tensor.name, { shape: table.shape, values: undo(tensor, table, state, null) });
+    const table = placed.tensors.get(tensor.name);
+    if (table === undefined) continue;
+    aligned.set(tensor.name, { shape: table.shape, values: undo(tensor, table, state, null, []) });
   }
   const groups = plan.groups.map((group) => ({ id: group.id, ...state.get(group.id)! }));
   return { steps, groups, aligned: { tensors: aligned } };
 }
+
+const orders = (state: ReadonlyMap<string, State>): readonly (readonly [string, Int32Array])[] =>
+  [...state].map(([id, { assignment }]) => [id, assignment] as const);
 
 /** 1 − score; the sign is free where the activation is odd. A unit without any value costs the same everywhere. */
 function costs(similarity: Float64Array, group: PlanGroup): Float64Array {
@@ -164,17 +174,22 @@ function costs(similarity: Float64Array, group: PlanGroup): Float64Array {
   });
 }
 
-/** The suspect's tensor with the units along every axis but `except`, as far as settled, put in the reference's order, scale and sign. */
+/**
+ * The suspect's tensor with the units along every axis but `except`, as far as settled, put in the reference's order,
+ * scale and sign; what moves within the units of `except` stays with them.
+ */
 function undo(
   tensor: PlanTensor,
   table: TableTensor,
   state: ReadonlyMap<string, State>,
   except: PlanAxis | null,
+  inner: readonly PlanGroup[],
 ): Float64Array {
   let values = table.values;
   for (const along of tensor.axes) {
     const { axis, group, side, segments } = along;
-    const known = along === except ? undefined : state.get(group);
+    const stays = along === except || inner.some(({ id }) => id === group);
+    const known = stays ? undefined : state.get(group);
     if (known === undefined) continue;
     const factor = known.scale.map((scale, unit) => known.sign[unit]! * (side === 'in' ? 1 / scale : scale));
     values = carryUnits(values, tensor.shape, axis, segments, known.assignment, factor);

@@ -3,7 +3,9 @@
  * Plain float64 in a fixed order of summation, so that a verifier gets the same hits (docs/theory.md §2, §12).
  */
 import { sortedRows } from './invariants.js';
-import type { PlanAxis, PlanGroup, PlanTensor, TestPlan } from './plan.js';
+import { placeMembers } from './members.js';
+import { type PlanAxis, type PlanGroup, type PlanTensor, speaksFor, type TestPlan } from './plan.js';
+import { pooledRows, poolOf } from './pooled.js';
 import type { TableTensor, WeightTable } from './table.js';
 import { carryUnits, type UnitRows, unitRows } from './units.js';
 
@@ -29,9 +31,10 @@ export function matchUnits(
   suspect: WeightTable,
   earlier: ReadonlyMap<string, ArrayLike<number>> = new Map(),
 ): readonly GroupMatch[] {
+  const placed = placeMembers(plan, suspect, earlier);
   return plan.groups
     .filter((group) => group.tested)
-    .map((group) => matchGroup(plan, group, reference, suspect, earlier));
+    .map((group) => matchPlaced(plan, group, reference, placed, earlier));
 }
 
 export function matchGroup(
@@ -41,25 +44,48 @@ export function matchGroup(
   suspect: WeightTable,
   earlier: ReadonlyMap<string, ArrayLike<number>>,
 ): GroupMatch {
-  const speaking = plan.tensors.filter((tensor) => tensor.group === group.id);
-  const theirs = groupParts(speaking, group, suspect, (tensor, values, along) =>
-    carried(tensor, along, values, earlier),
+  return matchPlaced(plan, group, reference, placeMembers(plan, suspect, earlier), earlier);
+}
+
+function matchPlaced(
+  plan: TestPlan,
+  group: PlanGroup,
+  reference: WeightTable,
+  suspect: WeightTable,
+  earlier: ReadonlyMap<string, ArrayLike<number>>,
+): GroupMatch {
+  const speaking = speakers(plan, group);
+  const inner = innerGroups(plan, group);
+  const theirs = groupParts(speaking, group, inner, suspect, (tensor, values, along) =>
+    carried(tensor, along, values, inner, earlier),
   );
-  const ours = groupParts(speaking, group, reference, (_, values) => values.values);
+  const ours = groupParts(speaking, group, inner, reference, (_, values) => values.values);
   const f = strictArgmax(scores(theirs, ours, group.size), group.size);
   return { group: group.id, f, eligible: distinctUnits(ours, group.size) };
 }
 
-/** The suspect's values with the units of other groups put in reference order. */
+/** The tensors whose values speak for a group; where there are none, those that describe its units by sums. */
+export function speakers(plan: TestPlan, group: PlanGroup): readonly PlanTensor[] {
+  const direct = plan.tensors.filter((tensor) => speaksFor(tensor, group.id));
+  return direct.length > 0 ? direct : plan.tensors.filter(({ pooled }) => pooled?.includes(group.id) === true);
+}
+
+/** The groups that lie within units of this one. */
+export const innerGroups = (plan: TestPlan, { id }: PlanGroup): readonly PlanGroup[] =>
+  plan.groups.filter(({ within }) => within?.group === id);
+
+/** The suspect's values with the units of other groups put in reference order; what moves within the group stays. */
 function carried(
   tensor: PlanTensor,
   along: PlanAxis,
   table: TableTensor,
+  inner: readonly PlanGroup[],
   earlier: ReadonlyMap<string, ArrayLike<number>>,
 ): Float64Array {
   let values = table.values;
   for (const axis of tensor.axes) {
-    const order = axis === along ? undefined : earlier.get(axis.group);
+    const stays = axis === along || inner.some(({ id }) => id === axis.group);
+    const order = stays ? undefined : earlier.get(axis.group);
     if (order !== undefined) values = carryUnits(values, tensor.shape, axis.axis, axis.segments, order);
   }
   return values;
@@ -70,12 +96,13 @@ export interface UnitPart extends UnitRows {
 }
 
 /**
- * What is known of each unit: one part of incoming values (weights and bias, which scale together) and one of
+ * What is known of each unit (units that hold others: by sums over what moves within them): one part of incoming values (weights and bias, which scale together) and one of
  * outgoing values. A part's cosine does not change when the unit is rescaled.
  */
 export function groupParts(
   tensors: readonly PlanTensor[],
   group: PlanGroup,
+  inner: readonly PlanGroup[],
   table: WeightTable,
   values: (tensor: PlanTensor, table: TableTensor, along: PlanAxis) => Float64Array,
   invariants: 'sorted' | 'as values' = 'sorted',
@@ -87,9 +114,12 @@ export function groupParts(
       const axes = tensor.axes.filter((axis) => axis.group === group.id && axis.side === side);
       const stored = table.tensors.get(tensor.name);
       if (axes.length === 0 || stored === undefined) return [];
-      return axes.map((along) =>
-        unitRows(values(tensor, stored, along), tensor.shape, along.axis, along.segments, group.size),
-      );
+      return axes.map((along) => {
+        const pool = poolOf(tensor, along, inner);
+        const own = values(tensor, stored, along);
+        if (pool !== null) return pooledRows(own, tensor.shape, along, group.size, pool);
+        return unitRows(own, tensor.shape, along.axis, along.segments, group.size);
+      });
     });
     if (pieces.length > 0) parts.push({ side, ...joinRows(pieces, group.size) });
   }

@@ -31,6 +31,13 @@ export interface PlanTensor {
   readonly axes: readonly PlanAxis[];
   /** The later of its groups: the only one it speaks for in the order test (docs/theory.md §3). Null: none. */
   readonly group: string | null;
+  /** Groups in the other units of the same outer group (dimensions of the other heads): it speaks for them where they lie. */
+  readonly beside?: readonly string[];
+  /**
+   * Outer groups that nothing else speaks for: it describes their units by sums over what moves within them, which no
+   * inner order changes (docs/theory.md §4).
+   */
+  readonly pooled?: readonly string[];
   /** `invariant`: one group lies on two axes, so only what no permutation changes may speak (sorted rows; §2). */
   readonly use?: 'invariant';
   /** Positions to read along each axis of the stored tensor, where the plan was sampled; null reads all. */
@@ -47,6 +54,9 @@ export interface PlanGroup {
   readonly label: string;
   /** False where no tensor speaks for it: its order is carried along for the others, never counted. */
   readonly tested: boolean;
+  /** As in `UnitGroup`. */
+  readonly within?: { readonly group: string; readonly unit: number };
+  readonly members?: readonly (readonly string[])[];
 }
 
 export interface TestPlan {
@@ -67,42 +77,94 @@ export interface TestPlan {
 export function planGroups(model: Plannable, keep: (tensor: string) => string | null = () => null): TestPlan {
   const leftOut: { tensor: string; reason: string }[] = [];
   const order = new Map(model.groups.map((group, index) => [group.id, index]));
+  const byId = new Map(model.groups.map((group) => [group.id, group]));
+  const carriers = new Map(
+    model.groups.flatMap(({ id, members = [] }) => members.flat().map((tensor) => [tensor, id] as const)),
+  );
   const normalised = normalisedGroups(model);
+  const axesByTensor = axesOf(model.groups);
   const tensors: PlanTensor[] = [];
   for (const [name, tensor] of model.tensors) {
-    const axes = axesOf(model.groups, name);
-    const reason = refusal(tensor, axes, normalised, keep(name));
+    const axes = axesByTensor.get(name) ?? [];
+    const ids = axes.map((axis) => axis.group);
+    const later = ids.reduce((best, id) => (order.get(id)! > order.get(best)! ? id : best), ids[0]!);
+    const carrier = carriers.get(name);
+    const reason =
+      refusal(tensor, axes, normalised, keep(name)) ??
+      (carrier !== undefined && order.get(carrier)! > order.get(later)!
+        ? 'moves with units whose order is asked later'
+        : null);
     if (reason !== null) {
       leftOut.push({ tensor: name, reason });
       continue;
     }
-    const ids = axes.map((axis) => axis.group);
     const twice = new Set(ids).size < ids.length;
-    const later = ids.reduce((best, id) => (order.get(id)! > order.get(best)! ? id : best), ids[0]!);
+    const beside = twice ? [] : siblings(ids, later, byId);
     tensors.push({
       name,
       shape: tensor.shape,
       axes,
       group: later,
+      ...(beside.length === 0 ? {} : { beside }),
       ...(twice ? { use: 'invariant' as const } : {}),
       select: null,
       full: tensor.shape,
     });
   }
   silenceInvariants(tensors, leftOut);
-  const spoken = new Set(tensors.map((tensor) => tensor.group));
+  const spokenFor = withPools(tensors, byId);
+  const spoken = spokenGroups(spokenFor);
   const used = new Set(tensors.flatMap((tensor) => tensor.axes.map((axis) => axis.group)));
   const groups = model.groups
     .filter((group) => used.has(group.id))
-    .map(({ id, size, vouched, scaling, label }) => ({
+    .map(({ id, size, vouched, scaling, label, within, members }) => ({
       id,
       size,
       vouched,
       scaling,
       label,
       tested: size > 1 && spoken.has(id),
+      ...(within === undefined ? {} : { within }),
+      ...(members === undefined ? {} : { members }),
     }));
-  return { version: 1, groups, tensors, leftOut };
+  return { version: 1, groups, tensors: spokenFor, leftOut };
+}
+
+/** True where the tensor's own values speak for the group in the order test. */
+export const speaksFor = ({ group, beside }: PlanTensor, id: string): boolean =>
+  group === id || beside?.includes(id) === true;
+
+/** Ids of all groups that some tensor speaks for. */
+export const spokenGroups = (tensors: readonly PlanTensor[]): ReadonlySet<string | null> =>
+  new Set(tensors.flatMap(({ group, beside = [], pooled = [] }) => [group, ...beside, ...pooled]));
+
+/** In each other unit of the same outer group the last group that lies on the tensor. */
+function siblings(ids: readonly string[], later: string, groups: ReadonlyMap<string, UnitGroup>): readonly string[] {
+  const outer = groups.get(later)?.within;
+  if (outer === undefined) return [];
+  const lastOf = new Map<number, string>();
+  for (const id of ids) {
+    const within = groups.get(id)!.within;
+    if (within?.group === outer.group && within.unit !== outer.unit) lastOf.set(within.unit, id);
+  }
+  return [...lastOf.values()];
+}
+
+/** Outer groups that no values speak for are described by sums over what moves within them. */
+function withPools(tensors: readonly PlanTensor[], groups: ReadonlyMap<string, UnitGroup>): readonly PlanTensor[] {
+  const direct = spokenGroups(tensors.filter((tensor) => tensor.use !== 'invariant'));
+  const outer = new Set([...groups.values()].flatMap(({ within }) => within?.group ?? []));
+  return tensors.map((tensor) => {
+    const pooled = tensor.axes
+      .filter(({ group, axis }) => {
+        const isOuter = outer.has(group) && !direct.has(group) && tensor.use !== 'invariant';
+        return (
+          isOuter && tensor.axes.some((one) => one.axis === axis && groups.get(one.group)!.within?.group === group)
+        );
+      })
+      .map(({ group }) => group);
+    return pooled.length === 0 ? tensor : { ...tensor, pooled };
+  });
 }
 
 /** The groups that count in the pooled tail: G of docs/theory.md §3. */
@@ -123,17 +185,25 @@ function silenceInvariants(tensors: PlanTensor[], leftOut: { tensor: string; rea
   });
 }
 
-function axesOf(groups: readonly UnitGroup[], tensor: string): PlanAxis[] {
-  const axes: PlanAxis[] = [];
+/** Per tensor, in the order of the groups: what an outer group carries comes before what moves within it. */
+function axesOf(groups: readonly UnitGroup[]): ReadonlyMap<string, PlanAxis[]> {
+  const found = new Map<string, PlanAxis[]>();
   for (const group of groups) {
     for (const side of ['in', 'out'] as const) {
-      const segments = (side === 'in' ? group.incoming : group.outgoing).filter((segment) => segment.tensor === tensor);
-      for (const axis of new Set(segments.map((segment) => segment.axis))) {
-        axes.push({ axis, group: group.id, side, segments: segments.filter((segment) => segment.axis === axis) });
+      const places = new Map<string, Segment[]>();
+      for (const segment of side === 'in' ? group.incoming : group.outgoing) {
+        const key = JSON.stringify([segment.tensor, segment.axis]);
+        places.set(key, [...(places.get(key) ?? []), segment]);
+      }
+      for (const segments of places.values()) {
+        const { tensor, axis } = segments[0]!;
+        const axes = found.get(tensor) ?? [];
+        found.set(tensor, axes);
+        axes.push({ axis, group: group.id, side, segments });
       }
     }
   }
-  return axes;
+  return found;
 }
 
 /** Where a normalisation follows, a bias only makes sense after folding; the weights' rows carry the units there. */

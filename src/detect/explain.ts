@@ -1,5 +1,5 @@
 /** Innocent reasons for agreement: a named base, a popular seed (docs/theory.md §6, §11). */
-import { correspond, type TestPlan } from '../align/index.js';
+import { correspond, spokenGroups, type TestPlan } from '../align/index.js';
 import { CONDITIONAL_LEVEL, type OrderStatistic, orderStatistic } from './order.js';
 import type { SeedMatch } from './seeds.js';
 import type { Subject } from './subject.js';
@@ -36,8 +36,10 @@ export async function baseExplains(tested: Tested, base: Subject): Promise<Expla
 
 /** The plan with some tensors silent: groups for which no other tensor speaks are not tested. */
 export function withoutTensors(plan: TestPlan, names: ReadonlySet<string>): TestPlan {
-  const tensors = plan.tensors.map((tensor) => (names.has(tensor.name) ? { ...tensor, group: null } : tensor));
-  const spoken = new Set(tensors.map((tensor) => tensor.group));
+  const tensors = plan.tensors.map((tensor) =>
+    names.has(tensor.name) ? { ...tensor, group: null, beside: [], pooled: [] } : tensor,
+  );
+  const spoken = spokenGroups(tensors);
   return {
     ...plan,
     tensors,
@@ -47,6 +49,6 @@ export function withoutTensors(plan: TestPlan, names: ReadonlySet<string>): Test
 
 /** The plan in which only groups wholly outside the set are tested. */
 function beyondTensors(plan: TestPlan, names: ReadonlySet<string>): TestPlan {
-  const known = new Set(plan.tensors.filter((tensor) => names.has(tensor.name)).map((tensor) => tensor.group));
+  const known = spokenGroups(plan.tensors.filter((tensor) => names.has(tensor.name)));
   return { ...plan, groups: plan.groups.map((group) => ({ ...group, tested: group.tested && !known.has(group.id) })) };
 }

@@ -5,6 +5,7 @@ import {
   type PlanTensor,
   planGroups,
   sampleSilent,
+  spokenGroups,
   type TestPlan,
 } from '../align/index.js';
 import { elementsOf, learnedElements, type Subject } from './subject.js';
@@ -96,7 +97,7 @@ export function cropPlan(plan: TestPlan, otherShape: (tensor: string) => readonl
     const shape = tensor.shape.map((length, axis) => select[axis]?.length ?? length);
     return [{ ...tensor, shape, select }];
   });
-  const spoken = new Set(tensors.map((tensor) => tensor.group));
+  const spoken = spokenGroups(tensors);
   const used = new Set(tensors.flatMap((tensor) => tensor.axes.map((axis) => axis.group)));
   const groups = plan.groups
     .filter((group) => used.has(group.id))

@@ -2,7 +2,7 @@
  * Power, shown and not claimed: the named tweaks are applied to the reference and run through the same pipeline as the
  * suspect. Only where all are found in every trial may a comparison say `no-evidence` (theory §11).
  */
-import { countHits, matchGroup, type TestPlan, testedGroups, type WeightTable } from '../align/index.js';
+import { countHits, matchGroup, speakers, type TestPlan, testedGroups, type WeightTable } from '../align/index.js';
 import { clopperPearson, log10PooledHits } from '../stats/index.js';
 import { mersenneTwister } from './mersenne.js';
 import { NAMED_TWEAKS, type NamedTweak, tweakTable } from './tweaks.js';
@@ -33,7 +33,7 @@ function found(plan: TestPlan, reference: WeightTable, tweak: NamedTweak, trial:
   const uniform = () => (next() + 0.5) / 4294967296;
   let hits = 0;
   for (const group of groups) {
-    const speaking = plan.tensors.filter((tensor) => tensor.group === group.id).map((tensor) => tensor.name);
+    const speaking = speakers(plan, group).map((tensor) => tensor.name);
     const own = { tensors: new Map([...reference.tensors].filter(([name]) => speaking.includes(name))) };
     const copy = tweakTable(own, tweak, uniform);
     hits += countHits(matchGroup(plan, group, reference, copy, new Map()));

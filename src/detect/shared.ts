@@ -1,5 +1,5 @@
 /** What exactly is shared: tensors, and of which nature. */
-import type { WeightTable } from '../align/index.js';
+import { spokenGroups, type WeightTable } from '../align/index.js';
 import type { SharedConstant } from './constants.js';
 import type { Explanation } from './explain.js';
 import { hitGroups } from './order.js';
@@ -35,7 +35,7 @@ export function relatedTensors(tested: Tested, any: boolean): readonly string[] 
   const groups = hitGroups(tested.order);
   return tested.plan.tensors
     .filter((tensor) => {
-      if (tensor.group !== null && groups.has(tensor.group)) return true;
+      if ([...spokenGroups([tensor])].some((group) => group !== null && groups.has(group))) return true;
       const ours = tested.ours.tensors.get(tensor.name)!.values;
       return ours.length >= MIN_IDENTICAL && cosine(ours, tested.theirs.tensors.get(tensor.name)!.values) > SAME_TENSOR;
     })
