@@ -46,5 +46,12 @@ export async function permuteGroup(
     const moved = permuteUnits(await tensor.readRaw(), tensor.shape, segments, order);
     changes.set(tensor.stored, await tensor.storedFromCanonical(moved));
   }
+  for (const [unit, names] of (group.members ?? []).entries()) {
+    for (const [k, name] of names.entries()) {
+      const tensor = canonical.tensors.get(name)!;
+      const source = canonical.tensors.get(group.members![order[unit]!]![k]!)!;
+      changes.set(tensor.stored, await tensor.storedFromCanonical(await source.readRaw()));
+    }
+  }
   return changes;
 }
