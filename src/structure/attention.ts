@@ -181,7 +181,7 @@ export function attentionBlocks(tensors: readonly NamedShape[], metadata: Metada
       const prefix = name.slice(0, -`${q}.weight`.length);
       const names = [q, k, v, o].map((part) => `${prefix}${part}`);
       const isWhole = names.every((one) => shapes.get(`${one}.weight`)?.length === 2);
-      const isOwn = (prefix === '' || /[._/]$/.test(prefix)) && (family.prefix?.test(prefix) ?? true);
+      const isOwn = (prefix === '' || /[./]$/.test(prefix)) && (family.prefix?.test(prefix) ?? true);
       if (!isWhole || !isOwn || found.has(name)) continue;
       const present = (part: string | undefined): readonly string[] =>
         part !== undefined && shapes.has(`${prefix}${part}`) ? [`${prefix}${part}`] : [];

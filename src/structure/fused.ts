@@ -167,7 +167,7 @@ function projection(
   const ending = `${fused}${joint}weight`;
   if (!name.endsWith(ending)) return [];
   const prefix = name.slice(0, -ending.length);
-  if (!(prefix === '' || /[._/]$/.test(prefix)) || !(own?.test(prefix) ?? true)) return [];
+  if (!(prefix === '' || /[./]$/.test(prefix)) || !(own?.test(prefix) ?? true)) return [];
   const shape = tensors.get(name)!.shape;
   const outShape = tensors.get(`${prefix}${output}.weight`)?.shape;
   if (shape.length !== 2 || outShape?.length !== 2) return [];

@@ -1,15 +1,27 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { memorySource, randomPermutation, seededRandom } from '../base/index.js';
-import { buildSafetensors, openModel } from '../formats/index.js';
+import { buildSafetensors, openModel, writeModel } from '../formats/index.js';
 import { type CanonicalModel, canonicalise, permuteGroup, type UnitGroup } from './index.js';
 import {
   type Architecture,
   answer,
+  BLOOM,
+  fused,
+  GPT2,
+  inBlocks,
+  inGroups,
   LLAMA_NAMES,
   MIXTRAL,
   type Naming,
+  named,
   SMALL,
+  type Stored,
+  transposed,
+  type Weight,
   type Weights,
   weightsOf,
 } from './testing/transformer.js';
@@ -121,3 +133,128 @@ test('permuting query and key dimensions that turn would change the outputs, so 
     apart(answer(unturned, withPositions(weights), TOKENS), answer(unturned, withPositions(moved), TOKENS)) < 1e-12,
   );
 });
+
+const stem = (naming: Naming, l: number, part: string) => naming(`${l}.${part}.weight`).replace(/\.weight$/, '');
+
+/** Queries, keys and values of every layer in one tensor. */
+function withFused(
+  stored: Stored,
+  architecture: Architecture,
+  naming: Naming,
+  to: string,
+  make: (parts: readonly Weight[]) => Weight,
+) {
+  let out = stored;
+  for (let l = 0; l < architecture.layers; l++) {
+    for (const kind of ['weight', 'bias']) {
+      const names = ['q', 'k', 'v'].map((part) => `${stem(naming, l, part)}.${kind}`);
+      out = fused(out, names, `${to.replace('#', String(l))}${kind}`, make);
+    }
+  }
+  return out;
+}
+
+async function openStored(stored: Stored, settings: Readonly<Record<string, string>> = {}): Promise<CanonicalModel> {
+  const tensors = Object.fromEntries(
+    Object.entries(stored).map(([name, weight]) => [name, { dtype: 'F64' as const, ...weight }]),
+  );
+  return canonicalise(await openModel(memorySource(buildSafetensors(tensors, settings), 'model.safetensors')));
+}
+
+/** Canonical values by this test's own names. */
+async function read(canonical: CanonicalModel, weights: Weights, naming: Naming): Promise<Weights> {
+  const out = new Map<string, Weight>();
+  for (const name of weights.keys()) {
+    const { shape, ...tensor } = canonical.tensors.get(naming(name))!;
+    out.set(name, { shape, values: await tensor.read() });
+  }
+  return out;
+}
+
+const GPT: Architecture = {
+  ...SMALL,
+  width: 15,
+  keyValueHeads: 3,
+  sharing: 1,
+  headWidth: 5,
+  experts: 1,
+  positions: 'learned',
+  biases: true,
+};
+
+function gpt2File(weights: Weights): Stored {
+  let stored = withFused(named(weights, GPT2), GPT, GPT2, 'transformer.h.#.attn.c_attn.', inBlocks);
+  for (let l = 0; l < GPT.layers; l++) {
+    for (const part of ['c_attn', 'c_proj']) {
+      const name = `transformer.h.${l}.attn.${part}.weight`;
+      stored = { ...stored, [name]: transposed(stored[name]!) };
+    }
+  }
+  return stored;
+}
+
+test('GPT-2: fused and stored in × out; dimensions of queries and keys may be permuted too, and parts are written', async () => {
+  const weights = weightsOf(GPT, 3);
+  const canonical = await openStored(gpt2File(weights), { 'config.n_head': '3' });
+  assert.deepEqual(await read(canonical, weights, GPT2), new Map(weights));
+  assert.deepEqual(kinds(canonical.groups), {
+    'residual stream': 1,
+    heads: 2,
+    'value dimensions of head n': 6,
+    'query and key dimensions of head n': 6,
+    'feed-forward': 2,
+  });
+  const before = answer(GPT, weights, TOKENS);
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'gpt2-'));
+  try {
+    for (const group of canonical.groups) {
+      const out = path.join(folder, `${group.id}.safetensors`);
+      // From memory there is no file to copy: the model's own bytes are its source.
+      await writeModel(canonical.model, await permuteGroup(canonical, group, shuffle(group)), out);
+      const model = await openModel(out);
+      const moved = await read(await canonicalise(model), weights, GPT2);
+      await model.close();
+      assert.notDeepEqual(moved, new Map(weights), group.label);
+      assert.ok(apart(before, answer(GPT, moved, TOKENS)) < 1e-12, group.label);
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('BLOOM: every head has a constant of its own, so heads stay; what lies within them may be permuted', async () => {
+  const bloom: Architecture = { ...GPT, positions: 'alibi' };
+  const weights = weightsOf(bloom, 4);
+  const stored = withFused(
+    named(weights, BLOOM),
+    bloom,
+    BLOOM,
+    'transformer.h.#.self_attention.query_key_value.',
+    inGroups(bloom),
+  );
+  const canonical = await openStored(stored, { 'config.n_head': '3', 'config.model_type': 'bloom' });
+  assert.deepEqual(await read(canonical, weights, BLOOM), new Map(weights));
+  assert.deepEqual(kinds(canonical.groups), {
+    'residual stream': 1,
+    'value dimensions of head n': 6,
+    'query and key dimensions of head n': 6,
+    'feed-forward': 2,
+  });
+  assert.ok(canonical.groups.every(({ within }) => within === undefined));
+  const before = answer(bloom, weights, TOKENS);
+  for (const group of canonical.groups) {
+    const after = await changed(canonical, weights, BLOOM, await permuteGroup(canonical, group, shuffle(group)));
+    assert.ok(apart(before, answer(bloom, after, TOKENS)) < 1e-12, group.label);
+  }
+  const swapped = await permuteGroup(canonical, { ...canonical.groups[0]!, ...headsOf(BLOOM, 5) }, [1, 0, 2]);
+  assert.ok(apart(before, answer(bloom, await changed(canonical, weights, BLOOM, swapped), TOKENS)) > 1e-4);
+});
+
+/** What the group of heads of the first layer would be. */
+function headsOf(naming: Naming, width: number): Pick<UnitGroup, 'size' | 'incoming' | 'outgoing'> {
+  const place = { start: 0, unitStride: width, repeat: width, repeatStride: 1 };
+  const rows = ['q', 'k', 'v'].flatMap((part) =>
+    ['weight', 'bias'].map((kind) => ({ tensor: naming(`0.${part}.${kind}`), axis: 0, ...place })),
+  );
+  return { size: 3, incoming: rows, outgoing: [{ tensor: naming('0.o.weight'), axis: 1, ...place }] };
+}

@@ -197,3 +197,86 @@ export const MIXTRAL = replaced([
 ]);
 
 export const LLAMA_NAMES = replaced([...LLAMA, [/^(\d+)\.0\.(gate|up|down)/, 'model.layers.$1.mlp.$2_proj']]);
+
+/** GPT-2's names, but for a feed-forward block with a gate. */
+export const GPT2 = replaced([
+  [/^embedding/, 'transformer.wte'],
+  [/^positions/, 'transformer.wpe'],
+  [/^(\d+)\.before/, 'transformer.h.$1.ln_1'],
+  [/^(\d+)\.between/, 'transformer.h.$1.ln_2'],
+  [/^(\d+)\.([qkv])\./, 'transformer.h.$1.attn.c_attn.$2.'],
+  [/^(\d+)\.o\./, 'transformer.h.$1.attn.c_proj.'],
+  [/^(\d+)\.0\.(gate|up|down)/, 'transformer.h.$1.mlp.$2_proj'],
+  [/^last/, 'transformer.ln_f'],
+  [/^output/, 'lm_head'],
+]);
+
+export const BLOOM = replaced([
+  [/^embedding/, 'transformer.word_embeddings'],
+  [/^(\d+)\.before/, 'transformer.h.$1.input_layernorm'],
+  [/^(\d+)\.between/, 'transformer.h.$1.post_attention_layernorm'],
+  [/^(\d+)\.q\./, 'transformer.h.$1.self_attention.query.'],
+  [/^(\d+)\.k\./, 'transformer.h.$1.self_attention.key.'],
+  [/^(\d+)\.v\./, 'transformer.h.$1.self_attention.value.'],
+  [/^(\d+)\.o\./, 'transformer.h.$1.self_attention.dense.'],
+  [/^(\d+)\.0\.(gate|up|down)/, 'transformer.h.$1.mlp.$2_proj'],
+  [/^last/, 'transformer.ln_f'],
+  [/^output/, 'lm_head'],
+]);
+
+/** Tensors by their names in a file. */
+export type Stored = Record<string, Weight>;
+
+export const named = (weights: Weights, naming: Naming): Stored =>
+  Object.fromEntries([...weights].map(([name, weight]) => [naming(name), weight]));
+
+const columnsOf = ({ shape }: Weight): number => shape.slice(1).reduce((all, size) => all * size, 1);
+
+/** Blocks of rows one after the other, each given by tensor, first row and number of rows. */
+export function stacked(blocks: readonly (readonly [weight: Weight, start: number, rows: number])[]): Weight {
+  const [first] = blocks[0]!;
+  const columns = columnsOf(first);
+  const rows = blocks.reduce((sum, [, , count]) => sum + count, 0);
+  return {
+    shape: [rows, ...first.shape.slice(1)],
+    values: Float64Array.from(
+      blocks.flatMap(([{ values }, start, count]) => [...values.subarray(start * columns, (start + count) * columns)]),
+    ),
+  };
+}
+
+export function transposed({ shape: [rows = 1, columns = 1], values }: Weight): Weight {
+  return {
+    shape: [columns, rows],
+    values: Float64Array.from(values, (_, at) => values[(at % rows) * columns + Math.floor(at / rows)]!),
+  };
+}
+
+/** A copy of the file's tensors in which some are replaced by one. */
+export function fused(
+  stored: Stored,
+  names: readonly string[],
+  name: string,
+  make: (parts: readonly Weight[]) => Weight,
+): Stored {
+  const parts = names.map((one) => stored[one]).filter((one) => one !== undefined);
+  if (parts.length < names.length) return stored;
+  const rest = Object.fromEntries(Object.entries(stored).filter(([one]) => !names.includes(one)));
+  return { ...rest, [name]: make(parts) };
+}
+
+/** All rows of each, one after the other. */
+export const inBlocks = (parts: readonly Weight[]): Weight =>
+  stacked(parts.map((part) => [part, 0, part.shape[0]!] as const));
+
+/** For every key and value head its query heads, itself, its values. */
+export const inGroups =
+  ({ keyValueHeads, sharing, headWidth }: Architecture) =>
+  ([q, k, v]: readonly Weight[]): Weight =>
+    stacked(
+      Array.from({ length: keyValueHeads }, (_, head) => [
+        [q!, head * sharing * headWidth, sharing * headWidth] as const,
+        [k!, head * headWidth, headWidth] as const,
+        [v!, head * headWidth, headWidth] as const,
+      ]).flat(),
+    );
