@@ -104,6 +104,8 @@ export interface Model {
     | 'tfjs'
     | 'tflite'
     | 'openvino'
+    | 'keras'
+    | 'hdf5'
     | 'xgboost'
     | 'lightgbm';
   /** Every stored tensor, those of subgraphs and Constant nodes included, in file order. */

@@ -13,6 +13,8 @@ import {
 } from '../base/index.js';
 import { withConfig } from './config.js';
 import { looksLikeGguf, openGguf } from './gguf.js';
+import { looksLikeHdf5 } from './hdf5.js';
+import { openHdf5Model, openKerasArchive } from './keras.js';
 import { looksLikeLightgbm, openLightgbm } from './lightgbm.js';
 import type { Model } from './model.js';
 import { looksLikeNumpy, openNumpy, openNumpyArchive } from './numpy.js';
@@ -43,22 +45,12 @@ const contains = (head: Uint8Array, text: string): boolean => Buffer.from(head).
 /** Formats that are recognised but not read, each with the way to one that is. The first match is named. */
 const FOREIGN: readonly Foreign[] = [
   {
-    name: 'Keras or other HDF5 (.h5)',
-    matches: (h) => starts(h, 0x89, 0x48, 0x44, 0x46),
-    todo: 'export to ONNX: python -m tf2onnx.convert --keras MODEL.h5 --output MODEL.onnx',
-  },
-  {
     name: 'ONNX Runtime’s own format (.ort)',
     matches: (h) => ascii(h, 4, 'ORTM'),
     todo: 'use the .onnx file that it was made from',
   },
   {
-    name: 'Keras (.keras)',
-    matches: (h, n) => starts(h, 0x50, 0x4b) && (contains(h, 'metadata.json') || n.endsWith('.keras')),
-    todo: 'export to ONNX: model.export("MODEL.onnx", format="onnx")',
-  },
-  {
-    name: 'a zip archive that is neither PyTorch (.pt, .pth) nor NumPy (.npz)',
+    name: 'a zip archive that is neither PyTorch (.pt, .pth), NumPy (.npz) nor Keras (.keras)',
     matches: (h) => starts(h, 0x50, 0x4b),
     todo: 'export to ONNX (torch.onnx.export, tf2onnx) or save the weights as safetensors (safetensors.torch.save_file)',
   },
@@ -166,6 +158,7 @@ async function recognise(files: ReturnType<typeof modelFiles>): Promise<Model> {
 async function openMarked(head: Uint8Array, files: ReturnType<typeof modelFiles>): Promise<Model | null> {
   if (looksLikeLegacyTorch(head)) return openLegacyTorch(files.main, files);
   if (looksLikeTflite(head)) return openTflite(files.main, files);
+  if (looksLikeHdf5(head)) return openHdf5Model(files.main, files);
   if (looksLikeGguf(head)) return openGguf(files.main, files);
   if (looksLikeNumpy(head)) return openNumpy(files.main, files);
   if (looksLikeLightgbm(head)) return openLightgbm(files.main, files);
@@ -177,7 +170,11 @@ async function openMarked(head: Uint8Array, files: ReturnType<typeof modelFiles>
     return (await openTfjs(files.main, files)) ?? (await openXgboost(files.main, files));
   if (!ascii(head, 0, 'PK\x03\x04')) return null;
   const archive = await openZip(files.main);
-  return (await openTorchArchive(archive, files)) ?? (await openNumpyArchive(archive, files));
+  return (
+    (await openTorchArchive(archive, files)) ??
+    (await openNumpyArchive(archive, files)) ??
+    openKerasArchive(archive, files)
+  );
 }
 
 /** ONNX has no magic number: bytes that do not even parse as protobuf are unknown, unless the name claims otherwise. */
@@ -240,6 +237,9 @@ async function modelFileIn(folder: string): Promise<string> {
     /^pytorch_model\.bin$/,
     /\.pth?$/,
     /\.npz$/,
+    /\.keras$/,
+    /\.weights\.h5$/,
+    /\.h5$/,
   ];
   for (const pattern of choices) {
     const found = names.filter((name) => pattern.test(name));

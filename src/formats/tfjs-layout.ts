@@ -61,13 +61,32 @@ function fromLayers(topology: JsonRecord): LayoutsOf {
   if (classes.size === 0) return () => undefined;
   return ({ name, shape }) => {
     const [variable, ...layers] = name.replace(/:0$/, '').split('/').reverse();
-    const kind = layers.map((layer) => classes.get(layer)).find((found) => found !== undefined) ?? '';
-    if (variable === 'depthwise_kernel') return SPATIAL_OUT_IN[shape.length];
-    if (variable !== 'kernel' && variable !== 'pointwise_kernel' && variable !== 'recurrent_kernel') return undefined;
-    // The one layer whose `kernel` is depthwise in some versions.
-    if (/Transpose$|^DepthwiseConv/.test(kind)) return SPATIAL_OUT_IN[shape.length];
-    return SPATIAL_IN_OUT[shape.length];
+    const kinds = layers.flatMap((layer) => classes.get(layer) ?? []);
+    return layoutOfVariable(kinds, layers[0] ?? '', variable!, shape.length);
   };
+}
+
+/**
+ * How Keras lays out a layer's variable.
+ * @param kinds classes of the layer and of those around it, the innermost first
+ * @param part what the variable belongs to: `query` in an attention layer, else the layer
+ */
+export function layoutOfVariable(
+  [kind = '', ...around]: readonly string[],
+  part: string,
+  variable: string,
+  rank: number,
+): Layout | undefined {
+  if (variable === 'depthwise_kernel') return SPATIAL_OUT_IN[rank];
+  if (variable !== 'kernel' && variable !== 'pointwise_kernel' && variable !== 'recurrent_kernel') return undefined;
+  // in × heads × units, and heads × units × out; of other einsums the equation alone tells.
+  if (/Attention$/.test(kind) || (kind === 'EinsumDense' && /Attention$/.test(around[0] ?? ''))) {
+    return rank === 3 ? (part === 'attention_output' ? [2, 0, 1] : [1, 2, 0]) : undefined;
+  }
+  if (kind === 'EinsumDense') return undefined;
+  // The one layer whose `kernel` is depthwise in some versions.
+  if (/Transpose$|^DepthwiseConv/.test(kind)) return SPATIAL_OUT_IN[rank];
+  return SPATIAL_IN_OUT[rank];
 }
 
 const OPERATORS: Readonly<Record<string, (rank: number, attributes: JsonRecord) => Layout | undefined>> = {
