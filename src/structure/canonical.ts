@@ -5,6 +5,7 @@ import { type CanonicalTensor, canonicalTensor } from './canonical-tensor.js';
 import { axesOfFamily } from './families.js';
 import { withParts } from './fused.js';
 import { groupsOf, pinsOf } from './groups.js';
+import { withoutSingles } from './layout.js';
 import { groupsFromNames, rolesFromNames } from './names.js';
 import { quantisationOf, scalesByName } from './quantisation.js';
 import { transformerGroups } from './transformer.js';
@@ -111,10 +112,12 @@ async function fromNames(opened: Model, plainStack: boolean): Promise<CanonicalM
   for (const tensor of model.tensors.values()) {
     // Nodes of trees are no units: `structure/trees.ts` reads them.
     if (trees.has(tensor.name)) continue;
-    const perm = tensor.outputsFirst ?? axesOf(tensor.name) ?? tensor.shape.map((_, k) => k);
+    const role = isNumeric(tensor) ? roleOf(tensor) : ('other' as const);
+    const order = tensor.outputsFirst ?? axesOf(tensor.name) ?? tensor.shape.map((_, k) => k);
+    const perm = withoutSingles(tensor.shape, order, role === 'weight' || role === 'recurrent');
     const use = {
       tensor,
-      role: isNumeric(tensor) ? roleOf(tensor) : ('other' as const),
+      role,
       perm,
       node: tensor.name,
     };

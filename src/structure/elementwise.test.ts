@@ -39,7 +39,7 @@ test('PRelu: one slope a channel moves with it', async () => {
 
 test('what is broadcast along the units moves with them; what is one number for all does not', async () => {
   await assertGroups(dense([node('Mul', 'h gain', 'g')], [floats('gain', 1, 6)]), {
-    groups: ['6 none: w1.0 gain.1 → w2.1'],
+    groups: ['6 none: w1.0 gain.0 → w2.1'],
   });
   await assertGroups(dense([node('Mul', 'h half', 'g')], [scalar('half', 'F32', 0.5)]), one('any'));
   await assertGroups(dense([node('Add', 'h half', 'g')], [scalar('half', 'F32', 0.5)]), one('none'));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { layoutOf } from './layout.js';
+import { layoutOf, withoutSingles } from './layout.js';
 
 const shapes = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 5 });
 
@@ -22,7 +22,7 @@ test('stored and canonical positions are inverse to each other, and every place 
       assert.deepEqual(layout.toStored(layout.toCanonical(stored)), stored);
       assert.equal(
         layout.isPlain,
-        perm.every((axis, k) => axis === k),
+        places.every((place, at) => place === at),
       );
     }),
     { seed: 12 },
@@ -38,4 +38,27 @@ test('a matrix of inputs × outputs is read turned; a leading axis of one is lef
   );
   const direction = layoutOf([1, 8, 5], [1, 2]);
   assert.deepEqual([direction.shape, direction.isPlain, direction.stored(7)], [[8, 5], true, 7]);
+});
+
+test('axes of size 1 are left out: a convolution along a sequence and one of pictures a pixel high are one', () => {
+  const canonical = (shape: readonly number[], isWeight: boolean): readonly number[] =>
+    layoutOf(
+      shape,
+      withoutSingles(
+        shape,
+        shape.map((_, axis) => axis),
+        isWeight,
+      ),
+    ).shape;
+  assert.deepEqual(canonical([8, 4, 1, 3], true), canonical([8, 4, 3], true));
+  assert.deepEqual(canonical([8, 4, 1, 1], true), [8, 4]);
+  // Of a weight outputs and inputs stay, be they one: depthwise, a single output.
+  assert.deepEqual(
+    [canonical([8, 1, 3, 3], true), canonical([1, 8, 1, 1], true)],
+    [
+      [8, 1, 3, 3],
+      [1, 8],
+    ],
+  );
+  assert.deepEqual([canonical([1, 8, 1, 1], false), canonical([1, 1], false), canonical([], false)], [[8], [1], []]);
 });

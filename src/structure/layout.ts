@@ -20,7 +20,9 @@ export function layoutOf(storedShape: readonly number[], perm: readonly number[]
   const shape = perm.map((axis) => storedShape[axis]!);
   const storedStrides = stridesOf(storedShape);
   const strides = stridesOf(shape);
-  const isPlain = perm.every((axis, k) => axis === k + storedShape.length - perm.length);
+  // Axes of size 1 may stand anywhere.
+  const long = perm.filter((axis) => storedShape[axis] !== 1);
+  const isPlain = long.every((axis, k) => k === 0 || axis > long[k - 1]!);
   if (isPlain) {
     const same = (values: Float64Array): Float64Array => values;
     return { shape, isPlain, stored: (at) => at, canonical: (at) => at, toCanonical: same, toStored: same };
@@ -35,6 +37,20 @@ export function layoutOf(storedShape: readonly number[], perm: readonly number[]
     toCanonical: (values) => gathered(values, shape, there),
     toStored: (values) => gathered(values, storedShape, back),
   };
+}
+
+/**
+ * Axes of size 1 hold nothing, and programs add and drop them: a 1 × 1 convolution is the matrix that it is, one along a
+ * sequence a picture one pixel high, a bias [1, C, 1, 1] its C numbers. Of a weight the outputs and the inputs stay.
+ * @param perm canonical axis → stored axis
+ */
+export function withoutSingles(
+  shape: readonly number[],
+  perm: readonly number[],
+  isWeight: boolean,
+): readonly number[] {
+  const kept = perm.filter((axis, k) => shape[axis] !== 1 || (isWeight && k < 2));
+  return kept.length === 0 ? perm.slice(-1) : kept;
 }
 
 export const stridesOf = (shape: readonly number[]): readonly number[] =>

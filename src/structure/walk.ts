@@ -1,6 +1,7 @@
 /** Walks a graph once, from the inputs: labels every axis, and notes which operator uses which stored tensor, and how. */
 import type { Graph, GraphNode, Tensor } from '../formats/index.js';
 import { type Axis, freshAxis, limitScaling, pin, unify } from './labels.js';
+import { withoutSingles } from './layout.js';
 import { ruleOf } from './operators.js';
 import { preparation } from './preparation.js';
 import { followScales, type Scales } from './scales.js';
@@ -140,7 +141,8 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
       if (times > 1) for (const axis of axes.get(tensor.name) ?? []) limitScaling(axis, 'none');
       const known = USES[node.op]?.[k];
       const [role, order] = known ?? ['other', null];
-      const layout = order === null ? perm : order(perm, node);
+      const axesInOrder = order === null ? perm : order(perm, node);
+      const layout = withoutSingles(tensor.shape, axesInOrder, role === 'weight' || role === 'recurrent');
       const before = uses.get(tensor.name);
       if (before !== undefined && (before.role !== 'other' || role === 'other')) return;
       uses.set(tensor.name, { tensor, role, perm: layout, node: node.name || (node.outputs[0] ?? node.op) });
