@@ -30,6 +30,9 @@ import { looksLikeUbj } from './ubj-document.js';
 import { openXgboost } from './xgboost.js';
 import { openZip } from './zip.js';
 
+/** For messages. */
+const READ = 'ONNX, safetensors, PyTorch, Keras, GGUF, TensorFlow.js, TFLite, OpenVINO, NumPy, XGBoost or LightGBM';
+
 interface Foreign {
   readonly name: string;
   readonly todo: string;
@@ -147,7 +150,7 @@ async function recognise(files: ReturnType<typeof modelFiles>): Promise<Model> {
   const named = BY_NAME.find(([ending]) => main.name.toLowerCase().endsWith(ending));
   if (named !== undefined) refuse(named[1], named[2], main.name);
   throw inputError('MODEL_FORMAT_UNKNOWN', 'this is no model file that is known here', {
-    expected: 'ONNX, safetensors, PyTorch or NumPy',
+    expected: READ,
     got: `bytes ${[...head.subarray(0, 8)].map((b) => b.toString(16).padStart(2, '0')).join(' ')} …`,
     where: main.name,
     todo: 'export the model to ONNX or safetensors',
@@ -208,7 +211,7 @@ function refuseForeign(head: Uint8Array, name: string): void {
 
 function refuse(format: string, todo: string, where: string): never {
   throw inputError('MODEL_FORMAT_NOT_READ', `this is ${format}, a format that is not read yet`, {
-    expected: 'ONNX, safetensors, PyTorch or NumPy',
+    expected: READ,
     got: format,
     where,
     todo,
@@ -240,6 +243,7 @@ async function modelFileIn(folder: string): Promise<string> {
     /\.keras$/,
     /\.weights\.h5$/,
     /\.h5$/,
+    /\.ubj$/,
   ];
   for (const pattern of choices) {
     const found = names.filter((name) => pattern.test(name));
@@ -253,7 +257,7 @@ async function modelFileIn(folder: string): Promise<string> {
     }
   }
   throw inputError('MODEL_FOLDER', 'the folder holds no model', {
-    expected: 'an .onnx, .safetensors, .pt or .npz file, or shards with their .index.json',
+    expected: `one file of ${READ}, or shards with their .index.json`,
     got: names.slice(0, 10).join(', ') || 'an empty folder',
     where: folder,
   });

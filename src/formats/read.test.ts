@@ -123,10 +123,10 @@ test('formats that are not read are named, with the way to one that is', async (
     ['model.pth', bytes([0x80, 2, 0x8a, 10]), /pickle/, /torch\.onnx\.export/],
     ['model.keras', zipped('metadata.json'), /Keras/, /onnx/],
     ['model.zip', zipped('anything'), /zip/, /ONNX/],
-    ['model.h5', bytes([0x89], 'HDF\r\n\x1a\n'), /HDF5/, /tf2onnx/],
     ['model.ort', bytes([28, 0, 0, 0], 'ORTM'), /ORT|ort/, /onnx/],
-    ['model.json', bytes('{"learner":{}}'), /XGBoost/, /ONNX/],
+    ['model.json', bytes('{"learner":{}}'), /JSON without weights/, /save_model/],
     ['model.xml', bytes('<?xml version="1.0"?>'), /XML/, /ONNX/],
+    ['model.pmml', bytes('<?xml version="1.0"?><PMML/>'), /PMML/, /skl2onnx/],
     ['saved_model.pb', bytes([0x08, 0x01, 0x12, 0x00]), /TensorFlow/, /tf2onnx/],
     ['model.gz', bytes([0x1f, 0x8b, 8]), /gzip/, /decompress/],
   ];
