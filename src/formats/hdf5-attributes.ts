@@ -7,6 +7,7 @@ import { heapObject, openFractalHeap } from './hdf5-fractal-heap.js';
 import { type GlobalHeaps, globalHeapObject } from './hdf5-global-heap.js';
 import { MESSAGE, type Message } from './hdf5-header.js';
 import { type Hdf5Type, readSpace, readType } from './hdf5-types.js';
+import { MAX_TENSORS } from './limits.js';
 import { elementsOf } from './stored-tensor.js';
 import { swapped } from './strided.js';
 
@@ -83,13 +84,16 @@ function readAttribute(fields: Fields): Attribute {
   return { name, type, elements, data };
 }
 
-/** The texts of an attribute; null where it is none of texts. @throws `UTF8_INVALID`, `HDF5_MALFORMED` */
+/** The texts of an attribute; null where it is none of texts. @throws `UTF8_INVALID`, `HDF5_MALFORMED`, `HDF5_TOO_MANY` */
 export async function textsOf(
   file: Hdf5File,
   heaps: GlobalHeaps,
   { type, elements, data }: Attribute,
 ): Promise<readonly string[] | null> {
   const fields = data.again();
+  if (elements > MAX_TENSORS) {
+    fields.fail('a list of texts is longer than any real one', { expected: `at most ${MAX_TENSORS}` }, 'TOO_MANY');
+  }
   const texts: string[] = [];
   if (type.kind === 'text') {
     for (let i = 0; i < elements; i++) texts.push(unpadded(fields.bytes(type.size), type.padding, fields));

@@ -4,7 +4,7 @@
  * part that holds pointers may be reached once only, and what is reached is counted.
  */
 import { type ByteSource, type ErrorFacts, fromUtf8, inputError } from '../base/index.js';
-import { MAX_HDF5_PARTS, MAX_TEXT } from './limits.js';
+import { MAX_HDF5_PARTS, MAX_HDF5_STRUCTURE, MAX_TEXT } from './limits.js';
 
 /** Headers lie between the weights: small pages fetch few of those. */
 const PAGE = 4096;
@@ -19,6 +19,8 @@ export class Hdf5File {
   readonly #reached = new Set<number>();
   #parts = 0;
   #text = 0;
+  #large = 0;
+  #isOpen = false;
 
   constructor(source: ByteSource, offsetSize: number, lengthSize: number) {
     this.source = source;
@@ -67,11 +69,25 @@ export class Hdf5File {
     if (length === 0) return new Uint8Array(0);
     const first = Math.floor(at / PAGE);
     const last = Math.floor((at + length - 1) / PAGE);
-    if (last - first > 1) return this.source.slice(at, at + length);
+    if (last - first > 1) {
+      // Parts of a page or two are counted one by one.
+      this.#large += length;
+      if (length > MAX_TEXT || (!this.#isOpen && this.#large > MAX_HDF5_STRUCTURE)) {
+        this.fail('TOO_MANY', 'the file’s headers are larger than those of any real one', at, {
+          expected: `at most ${MAX_HDF5_STRUCTURE} bytes, ${MAX_TEXT} in one piece`,
+        });
+      }
+      return this.source.slice(at, at + length);
+    }
     const start = await this.#page(first);
     if (last === first) return start.subarray(at - first * PAGE, at - first * PAGE + length);
     const rest = await this.#page(last);
     return Buffer.concat([start.subarray(at - first * PAGE), rest.subarray(0, at + length - last * PAGE)]);
+  }
+
+  /** What is read from now on is no longer bounded by the size of all headers. */
+  opened(): void {
+    this.#isOpen = true;
   }
 
   async fields(at: number, length: number): Promise<Fields> {

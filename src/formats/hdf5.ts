@@ -49,10 +49,15 @@ export async function openHdf5(source: ByteSource): Promise<Hdf5> {
   const { file, root } = await openHdf5File(source);
   const cache: ChunkCache = { chunks: new Map(), bytes: 0 };
   const datasets = new Map<number, Hdf5Dataset>();
+  let names = 0;
   const open = async (at: number, path: string, depth: number): Promise<Hdf5Group | Hdf5Dataset | null> => {
     // A dataset may have several names; a group would be an ancestor of itself, or could be named without end.
     const known = datasets.get(at);
-    if (known !== undefined) return { ...known, path };
+    file.keep(at, path.length);
+    if (known !== undefined) {
+      if (++names > MAX_TENSORS) file.fail('TOO_MANY', `more than ${MAX_TENSORS} arrays`, at);
+      return { ...known, path };
+    }
     if (depth > MAX_HDF5_DEPTH) {
       file.fail('TOO_DEEP', 'groups are nested deeper than in any real file', at, {
         expected: `at most ${MAX_HDF5_DEPTH} levels`,
@@ -63,7 +68,7 @@ export async function openHdf5(source: ByteSource): Promise<Hdf5> {
     if (messages.some(({ type }) => type === MESSAGE.layout)) {
       const found = { kind: 'dataset', path, attributes, dataset: datasetOf(file, at, messages, cache) } as const;
       datasets.set(at, found);
-      if (datasets.size > MAX_TENSORS) file.fail('TOO_MANY', `more than ${MAX_TENSORS} arrays`, at);
+      if (++names > MAX_TENSORS) file.fail('TOO_MANY', `more than ${MAX_TENSORS} arrays`, at);
       return found;
     }
     // Types may have names too; they hold nothing.
@@ -85,6 +90,7 @@ export async function openHdf5(source: ByteSource): Promise<Hdf5> {
   const opened = await open(root, '', 0);
   if (opened?.kind !== 'group') return file.fail('MALFORMED', 'the root of the file is no group', root);
   checkStored(file, [...datasets.values()]);
+  file.opened();
   const heaps: GlobalHeaps = new Map();
   const kept = (attributes: Attributes, name: string): Attribute | null => attributes.get(name) ?? null;
   return {

@@ -4,7 +4,7 @@
  */
 import type { Attributes, Hdf5, Hdf5Dataset, Hdf5Group } from './hdf5.js';
 import { type KerasConfig, type KerasLayer, refuseKeras } from './keras-config.js';
-import type { KerasWeight } from './keras-weight.js';
+import { addWeight, type Gathered, type KerasWeight } from './keras-weight.js';
 import { MAX_TENSORS } from './limits.js';
 
 /** The group of the layers; null where the file is none of these. */
@@ -36,18 +36,22 @@ export async function legacyWeights(
   config: KerasConfig | null,
 ): Promise<readonly KerasWeight[]> {
   const layers = new Map(config?.layers.map((layer) => [layer.name, layer]));
-  const found: KerasWeight[] = [];
+  const found: Gathered = { list: [], text: 0 };
   const names = [...(await listOf(h5, group.attributes, 'layer_names'))];
+  const seen = new Set<string>();
   if (group.members.has(TOP_LEVEL) && !names.includes(TOP_LEVEL)) names.push(TOP_LEVEL);
   for (const name of names) {
     const member = memberAt(group, name.split('/'));
     if (member?.kind !== 'group') return refuseMissing(h5, group, `layer ${name}`);
+    if (seen.has(name)) refuseTwice(h5, group, `layer ${name}`);
+    seen.add(name);
     const layer = layers.get(name) ?? null;
+    const inner = layer?.model ? layersIn(layer.model) : null;
     for (const [full, dataset] of await weightsOf(h5, member)) {
-      found.push({ dataset, ...named(full, name, layer) });
+      addWeight(found, { dataset, ...named(full, name, layer, inner) });
     }
   }
-  return found;
+  return found.list;
 }
 
 const TOP_LEVEL = 'top_level_model_weights';
@@ -64,7 +68,10 @@ export async function legacyOptimizer(h5: Hdf5): Promise<readonly KerasWeight[]>
 
 async function weightsOf(h5: Hdf5, group: Hdf5Group): Promise<readonly (readonly [string, Hdf5Dataset])[]> {
   const found: (readonly [string, Hdf5Dataset])[] = [];
+  const seen = new Set<string>();
   for (const name of await listOf(h5, group.attributes, 'weight_names')) {
+    if (seen.has(name)) refuseTwice(h5, group, `weight ${name}`);
+    seen.add(name);
     const dataset = memberAt(group, name.split('/'));
     if (dataset?.kind !== 'dataset') return refuseMissing(h5, group, `weight ${name}`);
     found.push([name, dataset]);
@@ -84,23 +91,26 @@ const refuseMissing = (h5: Hdf5, group: Hdf5Group, what: string): never =>
     where: `${h5.file.source.name}, group /${group.path.slice(0, 200)}`,
   });
 
+const refuseTwice = (h5: Hdf5, group: Hdf5Group, what: string): never =>
+  refuseKeras('WEIGHTS', 'the file lists a layer or weight twice', {
+    got: what.slice(0, 200),
+    where: `${h5.file.source.name}, group /${group.path.slice(0, 200)}`,
+  });
+
 /** @param full the weight's name: `dense/kernel:0`, `bi/forward_lstm/lstm_cell/kernel`, `inner/dense/kernel:0` */
-function named(full: string, layerName: string, layer: KerasLayer | null): Omit<KerasWeight, 'dataset'> {
+function named(
+  full: string,
+  layerName: string,
+  layer: KerasLayer | null,
+  inner: InnerLayers | null,
+): Omit<KerasWeight, 'dataset'> {
   const name = full.replace(/:\d+$/, '');
   const parts = name.split('/');
-  const inner = layer?.model ? layerIn(layer.model, parts.slice(0, -1)) : null;
-  if (layer !== null && inner !== null) {
-    const { path, at } = inner;
-    const within = parts.slice(at + 1);
-    const fullName = [layerName, ...path.map((one) => one.name), ...within].join('/');
-    const owner = path.at(-1)!;
-    return {
-      name,
-      fullName,
-      layer: [layerName, ...path.map((one) => one.name)].join('/'),
-      within,
-      kinds: kindsOf(owner),
-    };
+  const found = inner === null ? null : layerOf(inner, parts);
+  if (found !== null) {
+    const within = parts.slice(found.at + 1);
+    const path = [layerName, ...found.path].join('/');
+    return { name, fullName: `${path}/${within.join('/')}`, layer: path, within, kinds: kindsOf(found.layer) };
   }
   const depth = layerName.split('/').length;
   const hasLayer = parts.length > depth && parts.slice(0, depth).join('/') === layerName;
@@ -123,22 +133,35 @@ function kindsOf({ className, config }: KerasLayer): readonly string[] {
   return typeof kind === 'string' ? [kind.replace(/^.*>/, ''), className] : [className];
 }
 
-/** The layer of a nested model that a path names, at whatever depth, and where in the path it stands. */
-function layerIn(
-  model: KerasConfig,
-  path: readonly string[],
-): { readonly path: readonly KerasLayer[]; readonly at: number } | null {
-  for (const [at, part] of path.entries()) {
-    for (const layer of model.layers) {
-      if (layer.name !== part) continue;
-      if (layer.model === null) return { path: [layer], at };
-      const deeper = layerIn(layer.model, path.slice(at + 1));
-      if (deeper !== null) return { path: [layer, ...deeper.path], at: at + 1 + deeper.at };
+/** Layers of a nested model at whatever depth, by name and by the name of the model around them before it. */
+type InnerLayers = ReadonlyMap<string, { readonly path: readonly string[]; readonly layer: KerasLayer }>;
+
+function layersIn(model: KerasConfig): InnerLayers {
+  const found = new Map<string, { readonly path: readonly string[]; readonly layer: KerasLayer }>();
+  const add = (key: string, path: readonly string[], layer: KerasLayer): void => {
+    if (!found.has(key)) found.set(key, { path, layer });
+  };
+  const visit = ({ name: around, layers }: KerasConfig, path: readonly string[]): void => {
+    for (const layer of layers) {
+      const own = [...path, layer.name];
+      if (layer.model === null) {
+        add(layer.name, own, layer);
+        add(`${around}/${layer.name}`, own, layer);
+      } else visit(layer.model, own);
     }
-  }
-  for (const layer of model.layers) {
-    const deeper = layer.model === null ? null : layerIn(layer.model, path);
-    if (deeper !== null) return { path: [layer, ...deeper.path], at: deeper.at };
+  };
+  visit(model, []);
+  return found;
+}
+
+/** The layer that a weight's path names, and where in the path. */
+function layerOf(
+  layers: InnerLayers,
+  parts: readonly string[],
+): { readonly path: readonly string[]; readonly layer: KerasLayer; readonly at: number } | null {
+  for (let at = 0; at < parts.length - 1; at++) {
+    const found = layers.get(`${parts[at - 1]}/${parts[at]}`) ?? layers.get(parts[at]!);
+    if (found !== undefined) return { ...found, at };
   }
   return null;
 }

@@ -4,9 +4,10 @@
  * `vars`, else from the groups. Source: `_save_state` and `_save_container_state` in keras/src/saving/saving_lib.py.
  */
 import type { Attributes, Hdf5, Hdf5Dataset, Hdf5Group } from './hdf5.js';
-import { isRecord, type JsonRecord, type KerasConfig, type KerasLayer } from './keras-config.js';
+import { isRecord, type JsonRecord, type KerasConfig, type KerasLayer, refuseKeras } from './keras-config.js';
 import { classOfGroup, type LayerPart, partOf, partsOf, snakeCase, variablesOf } from './keras-layers.js';
-import type { KerasWeight } from './keras-weight.js';
+import { addWeight, type Gathered, type KerasWeight } from './keras-weight.js';
+import { MAX_HDF5_DEPTH } from './limits.js';
 
 /** A group of the file; names of Keras 2.12 that hold a path are taken apart. */
 interface Place {
@@ -19,6 +20,9 @@ function placeOf(group: Hdf5Group): Place {
   const root: Place = { groups: new Map(), arrays: new Map(), attributes: group.attributes };
   for (const [name, member] of group.members) {
     const parts = name.split('\\');
+    if (parts.length > MAX_HDF5_DEPTH) {
+      refuseKeras('TOO_DEEP', 'groups are nested deeper than in any real model', { where: group.path.slice(0, 200) });
+    }
     let at = root;
     for (const part of parts.slice(0, -1)) at = enter(at, part);
     const last = parts.at(-1)!;
@@ -60,7 +64,7 @@ interface Standing extends LayerPart {
 }
 
 export async function savedWeights(h5: Hdf5, config: KerasConfig | null): Promise<readonly KerasWeight[]> {
-  const found: KerasWeight[] = [];
+  const found: Gathered = { list: [], text: 0 };
   const isScope = config !== null && config.kind !== 'Functional';
   const root: Standing = {
     name: config?.name ?? null,
@@ -74,10 +78,10 @@ export async function savedWeights(h5: Hdf5, config: KerasConfig | null): Promis
     model: config,
   };
   await visit(h5, placeOf(h5.root), root, found);
-  return found;
+  return found.list;
 }
 
-async function visit(h5: Hdf5, place: Place, standing: Standing, found: KerasWeight[]): Promise<void> {
+async function visit(h5: Hdf5, place: Place, standing: Standing, found: Gathered): Promise<void> {
   const vars = place.groups.get('vars');
   if (vars !== undefined) addVariables(vars, standing, found);
   for (const [key, child] of place.groups) {
@@ -98,11 +102,11 @@ const isList = (place: Place, key: string, part: LayerPart): boolean =>
   place.arrays.size === 0 &&
   (LAYERS.includes(key) || (part.className === null && !PART.test(key)));
 
-async function visitList(h5: Hdf5, list: Place, key: string, standing: Standing, found: KerasWeight[]): Promise<void> {
+async function visitList(h5: Hdf5, list: Place, key: string, standing: Standing, found: Gathered): Promise<void> {
   const isLayers = LAYERS.includes(key);
   const inside = isLayers ? standing : { ...standing, fullPath: [...standing.fullPath, key] };
   const layers = isLayers && standing.model !== null ? byGroup(standing.model) : new Map<string, KerasLayer>();
-  const names = new Map(standing.model?.layers.map((layer) => [layer.name, layer]));
+  const names = new Map(isLayers ? standing.model?.layers.map((layer) => [layer.name, layer]) : []);
   const parts = new Map(grouped(partsOf(standing.config, key), ({ className }) => className ?? ''));
   const known = new Map<KerasLayer, Place>();
   for (const [name, child] of list.groups) {
@@ -177,12 +181,12 @@ async function entered(h5: Hdf5, place: Place, key: string, part: LayerPart, sta
   };
 }
 
-function addVariables(vars: Place, standing: Standing, found: KerasWeight[]): void {
+function addVariables(vars: Place, standing: Standing, found: Gathered): void {
   const numbered = [...vars.arrays].sort(([a], [b]) => Number(a) - Number(b));
   const names = variablesOf(standing.className ?? '', settingsOf(standing), numbered.length);
   for (const [index, [number, dataset]] of numbered.entries()) {
     const variable = names?.[index] ?? number;
-    found.push({
+    addWeight(found, {
       dataset,
       name: [...standing.path, variable].join('/'),
       fullName: [...standing.fullPath, variable].join('/'),
@@ -196,10 +200,10 @@ function addVariables(vars: Place, standing: Standing, found: KerasWeight[]): vo
 const settingsOf = ({ config }: Standing): JsonRecord | null => (isRecord(config ?? undefined) ? config : null);
 
 /** Numbered as they are: what they belong to is told nowhere. */
-function addOptimizer(place: Place, path: readonly string[], found: KerasWeight[]): void {
+function addOptimizer(place: Place, path: readonly string[], found: Gathered): void {
   for (const [name, dataset] of place.arrays) {
     const full = [...path, name].join('/');
-    found.push({ dataset, name: full, fullName: full, layer: null, within: [], kinds: ['optimizer'] });
+    addWeight(found, { dataset, name: full, fullName: full, layer: null, within: [], kinds: ['optimizer'] });
   }
   for (const [name, child] of place.groups) addOptimizer(child, name === 'vars' ? path : [...path, name], found);
 }

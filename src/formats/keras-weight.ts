@@ -1,6 +1,7 @@
 /** A weight of a Keras model with what is known of it, and the tensors made of them. */
 import type { Hdf5, Hdf5Dataset, Hdf5Group } from './hdf5.js';
-import type { KerasWeights } from './keras-config.js';
+import { type KerasWeights, refuseKeras } from './keras-config.js';
+import { MAX_TENSORS, MAX_TEXT } from './limits.js';
 import type { Tensor } from './model.js';
 import type { StoredTensor } from './stored-tensor.js';
 import { layoutOfVariable } from './tfjs-layout.js';
@@ -18,6 +19,24 @@ export interface KerasWeight {
   readonly kinds: readonly string[];
 }
 
+/** Weights as they are found, and the characters of their names. */
+export interface Gathered {
+  readonly list: KerasWeight[];
+  text: number;
+}
+
+/** @throws `KERAS_TOO_MANY` */
+export function addWeight(found: Gathered, weight: KerasWeight): void {
+  found.text += weight.name.length + weight.fullName.length;
+  if (found.list.length >= MAX_TENSORS || found.text > MAX_TEXT) {
+    refuseKeras('TOO_MANY', 'the weights have more names than those of any real model', {
+      expected: `at most ${MAX_TENSORS} weights and ${MAX_TEXT} characters`,
+      where: weight.dataset.path.slice(0, 200),
+    });
+  }
+  found.list.push(weight);
+}
+
 /** Every array of the file, the weights first and in their order. @throws `HDF5_DTYPE` for one that is no number or text */
 export async function tensorsOf(
   h5: Hdf5,
@@ -26,9 +45,14 @@ export async function tensorsOf(
   const counts = new Map<string, number>();
   for (const { name } of weights) counts.set(name, (counts.get(name) ?? 0) + 1);
   const taken = new Set<string>();
+  const repeats = new Map<string, number>();
   const unique = (wanted: string): string => {
     let name = wanted;
-    for (let i = 1; taken.has(name); i++) name = `${wanted}#${i}`;
+    while (taken.has(name)) {
+      const next = (repeats.get(wanted) ?? 0) + 1;
+      repeats.set(wanted, next);
+      name = `${wanted}#${next}`;
+    }
     taken.add(name);
     return name;
   };
@@ -85,12 +109,7 @@ function byLayer(
     if (known === undefined) layers.set(weight.layer, [{ path, tensor }]);
     else known.push({ path, tensor });
   }
-  return new Map(
-    [...layers].map(([layer, all]) => [
-      layer,
-      new Map(all.map(({ path, tensor }) => [shortest(path, all), tensor] as const)),
-    ]),
-  );
+  return new Map([...layers].map(([layer, all]) => [layer, byShortestEnd(all)]));
 }
 
 /** `forward_lstm/lstm_cell/kernel` → `forward/kernel`. */
@@ -99,10 +118,18 @@ function sided(path: readonly string[]): readonly string[] {
   return side === undefined ? path : [side, path.at(-1)!];
 }
 
-function shortest(path: readonly string[], all: readonly { readonly path: readonly string[] }[]): string {
-  for (let length = 1; length < path.length; length++) {
-    const end = path.slice(-length).join('/');
-    if (all.filter((other) => other.path.slice(-length).join('/') === end).length === 1) return end;
+/** Ends of a path, the shortest first: a name, with what it belongs to, …; then the whole. */
+const endsOf = (path: readonly string[]): readonly string[] =>
+  [1, 2, 3, path.length].filter((length) => length <= path.length).map((length) => path.slice(-length).join('/'));
+
+function byShortestEnd(
+  all: readonly { readonly path: readonly string[]; readonly tensor: Tensor }[],
+): ReadonlyMap<string, Tensor> {
+  const counts = new Map<string, number>();
+  for (const { path } of all) {
+    for (const end of new Set(endsOf(path))) counts.set(end, (counts.get(end) ?? 0) + 1);
   }
-  return path.join('/');
+  return new Map(
+    all.map(({ path, tensor }) => [endsOf(path).find((end) => counts.get(end) === 1) ?? tensor.name, tensor]),
+  );
 }

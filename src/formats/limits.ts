@@ -94,8 +94,8 @@ export const MAX_TREES = 1_000_000;
 /** Inputs with names: hashed texts have some 260,000. */
 export const MAX_TREE_INPUTS = 1_000_000;
 
-/** An IR has some 20 elements a layer, most of them sizes. */
-export const MAX_XML_ELEMENTS = 3_000_000;
+/** An IR has some 20 elements a layer, most of them sizes: of a language model some 200,000. */
+export const MAX_XML_ELEMENTS = 1_500_000;
 /** The IR nests six deep, and four for each body of a loop or branch. */
 export const MAX_XML_DEPTH = 128;
 /** Real operators have below 30. */
@@ -124,6 +124,8 @@ export const MAX_CONFIG_TEXT = 256;
 
 /** Objects, messages of their headers, links, nodes of their indexes: a weight of a Keras model takes some 15. */
 export const MAX_HDF5_PARTS = 3_000_000;
+/** Headers, indexes and heaps read on opening: of 150,000 arrays some 80 MB. */
+export const MAX_HDF5_STRUCTURE = 256_000_000;
 /** Groups in one another: nested models of wrappers of layers take some ten. */
 export const MAX_HDF5_DEPTH = 64;
 /** A chunk is unpacked whole: h5py makes them of 1 MiB at most unless told otherwise. */

@@ -121,7 +121,7 @@ test('formats that are not read are named, with the way to one that is', async (
   const zipped = (name: string): Buffer => buildZip([{ name, bytes: new Uint8Array(4) }]);
   const cases: readonly (readonly [string, Buffer, RegExp, RegExp])[] = [
     ['model.pth', bytes([0x80, 2, 0x8a, 10]), /pickle/, /torch\.onnx\.export/],
-    ['model.keras', zipped('metadata.json'), /Keras/, /onnx/],
+    ['model.keras', zipped('metadata.json'), /zip/, /onnx/],
     ['model.zip', zipped('anything'), /zip/, /ONNX/],
     ['model.ort', bytes([28, 0, 0, 0], 'ORTM'), /ORT|ort/, /onnx/],
     ['model.json', bytes('{"learner":{}}'), /JSON without weights/, /save_model/],
