@@ -21,7 +21,9 @@ async function mixture(seed: number): Promise<CanonicalModel> {
       { dtype: 'F64' as const, ...weight },
     ]),
   );
-  return canonicalise(await openModel(memorySource(buildSafetensors(tensors, SETTINGS), 'model.safetensors')));
+  return canonicalise(await openModel(memorySource(buildSafetensors(tensors, SETTINGS), 'model.safetensors')), {
+    settings: true,
+  });
 }
 
 /** Every group in another order, inner ones first, as they lie in the reference. */
@@ -235,7 +237,7 @@ for (const l of [0, 1]) {
 
 test('of a model of 7 billion parameters some rows of each level are read: a copy is found, another is not', async () => {
   const first = computed(LARGE, 1);
-  const ours = await canonicalise(first.model);
+  const ours = await canonicalise(first.model, { settings: true });
   const full = planGroups(ours);
   const plan = samplePlan(full, new Uint8Array(32));
   const before = first.read();
@@ -249,7 +251,7 @@ test('of a model of 7 billion parameters some rows of each level are read: a cop
   for (const match of matchUnits(plan, table, copy)) {
     assert.equal(countHits(match), plan.groups.find(({ id }) => id === match.group)!.size, match.group);
   }
-  const other = await loadTable(await canonicalise(computed(LARGE, 2).model), plan);
+  const other = await loadTable(await canonicalise(computed(LARGE, 2).model, { settings: true }), plan);
   const hits = matchUnits(plan, table, other).reduce((sum, match) => sum + countHits(match), 0);
   assert.ok(log10PooledHits(hits, plan.groups.length) > -3, `${hits} hits`);
 });

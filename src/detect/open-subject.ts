@@ -12,7 +12,7 @@ const DIGEST_BYTES = 1 << 16;
  * @throws what `canonicalise` throws
  */
 export async function subjectOfModel(model: Model, name: string, graph?: Model): Promise<Subject> {
-  const canonical = await canonicalise(model, graph === undefined ? {} : { graph });
+  const canonical = await canonicalise(model, { settings: true, ...(graph === undefined ? {} : { graph }) });
   return subjectOfCanonical(canonical, name);
 }
 

@@ -15,7 +15,7 @@ import {
   toHex,
   usageError,
 } from '../base/index.js';
-import { type Model, writeModel } from '../formats/index.js';
+import { writeModel } from '../formats/index.js';
 import { collect, digestPaths, type RecordingRoom } from '../record/index.js';
 import type { CanonicalModel } from '../structure/index.js';
 import { assumptionOf, type BeaconRecord, type BeaconSource, beaconJson, type StampFact } from './beacon.js';
@@ -138,7 +138,7 @@ export async function release(
     ]);
     await options.after?.('committed');
     const commitment = await pendingCommitment(room, release);
-    return await finish(room, commitment, place, { model, canonical, secrets }, options);
+    return await finish(room, commitment, place, { canonical, secrets }, options);
   } finally {
     await close();
   }
@@ -178,14 +178,13 @@ export async function resumeRelease(
     const before = done.find((one) => one.release === commitment.release) ?? null;
     const place = placeOf(out, model);
     await refuseTaken(place);
-    return await finish(room, commitment, place, { model, canonical, secrets }, options, before);
+    return await finish(room, commitment, place, { canonical, secrets }, options, before);
   } finally {
     await close();
   }
 }
 
 interface Original {
-  readonly model: Model;
   readonly canonical: CanonicalModel;
   readonly secrets: ReleaseSecrets;
 }
@@ -194,7 +193,7 @@ async function finish(
   room: ReleaseRoom,
   commitment: CommitmentFact,
   place: CopyPlace,
-  { model, canonical, secrets }: Original,
+  { canonical, secrets }: Original,
   options: ReleaseOptions,
   before: ReleaseFact | null = null,
 ): Promise<Released> {
@@ -213,7 +212,12 @@ async function finish(
   const hidden = await mkdtemp(path.join(place.workshop, '.muniment-release-'));
   try {
     const draft = path.join(hidden, place.main);
-    await writeModel(model, releasedValues(canonical, plan, keys), draft, options.progress?.('writing the copy'));
+    await writeModel(
+      canonical.model,
+      releasedValues(canonical, plan, keys),
+      draft,
+      options.progress?.('writing the copy'),
+    );
     await options.after?.('written');
     const files = await filesIn(hidden, place.main);
     const copy = await readBack(room, commitment, draft, secrets.copySalt);

@@ -59,7 +59,7 @@ export interface InspectOptions extends CanonicaliseOptions {
 
 /** @throws what `canonicalise` and reading throw */
 export async function inspectModel(model: Model, options: InspectOptions = {}): Promise<Inspection> {
-  const canonical = await canonicalise(model, options);
+  const canonical = await canonicalise(model, { settings: true, ...options });
   const layers = [...canonical.tensors.values()].map(layerOf);
   const learned = layers.filter((one) => one.nature === 'learned');
   const trees = (model.trees ?? []).map(treesReport);

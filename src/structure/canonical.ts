@@ -8,6 +8,7 @@ import { groupsOf, pinsOf } from './groups.js';
 import { withoutSingles } from './layout.js';
 import { groupsFromNames, rolesFromNames } from './names.js';
 import { quantisationOf, scalesByName } from './quantisation.js';
+import { withoutSettings } from './settings.js';
 import { transformerGroups } from './transformer.js';
 import type { UnitGroup } from './types.js';
 import { type BatchNormFold, subgraphsOf, walkGraph } from './walk.js';
@@ -29,6 +30,11 @@ export interface CanonicaliseOptions {
   readonly graph?: Model;
   /** The owner vouches that layers follow each other by name, with no hidden residuals. */
   readonly plainStack?: boolean;
+  /**
+   * Settings beside the weights (`config.json`) may tell how heads lie. For describing and comparing; never where the
+   * canonical form is committed to, since whoever verifies may hold the weights alone. A GGUF file's keys are its own.
+   */
+  readonly settings?: boolean;
 }
 
 const MAX_INTS = 64;
@@ -36,7 +42,9 @@ const MAX_INTS = 64;
 /** @throws `STRUCTURE_GRAPH_DIFFERS` where `graph` has not the same tensors */
 export async function canonicalise(model: Model, options: CanonicaliseOptions = {}): Promise<CanonicalModel> {
   const graphModel = options.graph ?? model;
-  if (graphModel.graph === null) return fromNames(model, options.plainStack === true);
+  if (graphModel.graph === null) {
+    return fromNames(options.settings === true ? model : withoutSettings(model), options.plainStack === true);
+  }
   const walked = walkGraph(graphModel.graph, await smallInts(graphModel.graph));
   const names = new Map<string, string>();
   const tensors = new Map<string, CanonicalTensor>();

@@ -2,7 +2,16 @@
  * What a model says of its own attention beside its weights: `config.json` of Hugging Face and `params.json` of Meta and
  * Mistral (metadata `config.…`), or the keys of a GGUF file. Where nothing is said the answer is null.
  */
+import type { Model } from '../formats/index.js';
+
 export type Metadata = ReadonlyMap<string, string>;
+
+/** The model as its own file describes it, whatever lies beside that. */
+export const withoutSettings = (model: Model): Model =>
+  Object.defineProperties({} as Model, {
+    ...Object.getOwnPropertyDescriptors(model),
+    metadata: { value: new Map([...model.metadata].filter(([key]) => !key.startsWith('config.'))), enumerable: true },
+  });
 
 const HEADS = ['num_attention_heads', 'n_head', 'num_heads', 'n_heads'] as const;
 const HEAD_WIDTH = ['head_dim', 'd_kv', 'attention_head_size'] as const;
