@@ -102,8 +102,10 @@ export const MAX_XML_DEPTH = 128;
 export const MAX_XML_ATTRIBUTES = 256;
 /** One name, text or attribute, in characters: real ones are below 1000. */
 export const MAX_XML_TOKEN = 1_000_000;
+/** Constants and conversions count: a language model of 80 blocks has some 15,000. Each takes some 10 kB while it is read. */
+export const MAX_OPENVINO_LAYERS = 40_000;
 /** The largest IRs of language models have some 20 MB of XML. */
-export const MAX_OPENVINO_XML = 256_000_000;
+export const MAX_OPENVINO_XML = 128_000_000;
 /** Names and attributes of all layers together, in characters. */
 export const MAX_OPENVINO_TEXT = 64_000_000;
 /** Numbers of one constant that an operator takes as shape, axes or borders. */

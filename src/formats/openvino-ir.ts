@@ -3,7 +3,7 @@
  * layer. Source: the IR as openvino 2022 to 2026 writes and reads it (versions 10 and 11, `pass::Serialize`, `ir_deserializer`).
  */
 import type { ByteSource } from '../base/index.js';
-import { MAX_GRAPH_DEPTH, MAX_GRAPH_ITEMS, MAX_NODES, MAX_OPENVINO_TEXT } from './limits.js';
+import { MAX_GRAPH_DEPTH, MAX_GRAPH_ITEMS, MAX_OPENVINO_LAYERS, MAX_OPENVINO_TEXT } from './limits.js';
 import { type ElementReader, type Place, readXml, type XmlAttributes } from './openvino-xml.js';
 
 export interface Port {
@@ -54,12 +54,10 @@ export interface Network {
 }
 
 type Building<T> = { -readonly [K in keyof T]: T[K] };
-interface BuildingLayer extends Omit<Building<Layer>, 'inputs' | 'outputs' | 'from' | 'bodies' | 'maps'> {
+interface BuildingLayer extends Omit<Building<Layer>, 'inputs' | 'outputs' | 'from'> {
   inputs: Port[];
   outputs: Port[];
   from: Source[];
-  bodies: Map<string, Network>;
-  maps: Map<string, PortMap>;
 }
 interface Edge {
   readonly fromLayer: number;
@@ -111,7 +109,7 @@ function networkReader(name: string, budget: Budget, depth: number, done: (netwo
   const layers = new Map<number, BuildingLayer>();
   const edges: Edge[] = [];
   const addLayer = (attributes: XmlAttributes, place: Place): ElementReader => {
-    if (++budget.layers > MAX_NODES) place.fail('TOO_MANY', `more than ${MAX_NODES} layers`);
+    if (++budget.layers > MAX_OPENVINO_LAYERS) place.fail('TOO_MANY', `more than ${MAX_OPENVINO_LAYERS} layers`);
     const layer: BuildingLayer = {
       id: integerOf(attributes, 'id', place),
       name: textOf(attributes, 'name', budget, place),
@@ -121,8 +119,8 @@ function networkReader(name: string, budget: Budget, depth: number, done: (netwo
       inputs: [],
       outputs: [],
       from: [],
-      bodies: new Map(),
-      maps: new Map(),
+      bodies: NONE,
+      maps: NONE,
     };
     if (layers.has(layer.id))
       place.fail('GRAPH', 'two layers have the same id', { got: `${layer.id}, the second is ${shown(layer)}` });
@@ -155,6 +153,8 @@ function networkReader(name: string, budget: Budget, depth: number, done: (netwo
   };
 }
 
+/** Few layers have bodies, and a hundred thousand empty maps are not nothing. */
+const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 const MAPS: Readonly<Record<string, string>> = {
   port_map: 'body',
   then_port_map: 'then_body',
@@ -172,7 +172,9 @@ function layerReader(layer: BuildingLayer, budget: Budget, depth: number): Eleme
       if (name === 'input' || name === 'output') return portsReader(layer, name, budget);
       if (name === 'body' || name === 'then_body' || name === 'else_body') {
         if (depth + 1 > MAX_GRAPH_DEPTH) place.fail('TOO_MANY', `bodies more than ${MAX_GRAPH_DEPTH} deep`);
-        return networkReader(`${layer.name}/${name}`, budget, depth + 1, (network) => layer.bodies.set(name, network));
+        return networkReader(`${layer.name}/${name}`, budget, depth + 1, (network) => {
+          layer.bodies = new Map([...layer.bodies, [name, network]]);
+        });
       }
       const body = Object.hasOwn(MAPS, name) ? MAPS[name] : undefined;
       return body === undefined ? null : mapReader(layer, body, budget);
@@ -218,7 +220,7 @@ const namesIn = (text: string): readonly string[] =>
 
 function mapReader(layer: BuildingLayer, body: string, budget: Budget): ElementReader {
   const map = { inputs: new Map<number, number>(), outputs: new Map<number, number>() };
-  layer.maps.set(body, map);
+  layer.maps = new Map([...layer.maps, [body, map]]);
   return {
     open(name, attributes, place) {
       const side = name === 'input' ? map.inputs : name === 'output' ? map.outputs : null;
@@ -269,12 +271,19 @@ function spend(budget: Budget, items: number, place: Place): void {
 const shown = ({ id, name }: { readonly id: number; readonly name: string }): string =>
   `layer ${id}, ${name.slice(0, 200)}`;
 
+/** Ports that are looked through one by one. */
+const FEW = 8;
+
 /** Every input is given once, by an output that is there. */
 function connect(layers: ReadonlyMap<number, BuildingLayer>, edges: readonly Edge[], place: Place): void {
   const given = new Map<BuildingLayer, (Source | undefined)[]>();
   const places = new Map<readonly Port[], ReadonlyMap<number, number>>();
   // A search through the ports for each edge would take minutes where a layer has many.
   const placeIn = (ports: readonly Port[], id: number): number | undefined => {
+    if (ports.length <= FEW) {
+      const place = ports.findIndex((port) => port.id === id);
+      return place < 0 ? undefined : place;
+    }
     const known = places.get(ports) ?? new Map(ports.map((port, k) => [port.id, k]));
     places.set(ports, known);
     return known.get(id);

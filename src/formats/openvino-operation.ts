@@ -5,7 +5,6 @@ import { type Constant, tensorOf } from './openvino-constants.js';
 import type { Scope } from './openvino-graph.js';
 import type { Layer } from './openvino-ir.js';
 import type { Operation } from './openvino-operators.js';
-import { unconverted } from './openvino-quantised.js';
 
 /** @param end the layer whose outputs are given: the operator itself, or what is fused behind it */
 export function operationOf(
@@ -25,7 +24,7 @@ export function operationOf(
   };
   const beside = (one: { readonly layer: Layer; readonly input: number } | null | undefined): string | undefined =>
     one ? nameOf(one.layer.from[one.input]!) : undefined;
-  const weight = layer.from.length > 1 ? unconverted(layer, 1) : undefined;
+  const weight = uses.behind(layer, 1)?.layer;
   const codes = weight && (plan.quantised.get(weight) ?? plan.ranges.get(weight))?.codes;
   const scaled = fused?.scale;
   const numbers = async (input: number, isRead: (constant: Constant) => boolean): Promise<readonly number[] | null> => {
@@ -50,7 +49,7 @@ export function operationOf(
     },
     hasRows: rows !== undefined || isFormed(1) || (codes !== undefined && forms.has(codes.layer)),
     async isZeros(input) {
-      const stretched = unconverted(layer, input);
+      const stretched = uses.behind(layer, input)?.layer;
       const constant = stretched?.type === 'Broadcast' ? uses.constant(stretched, 0) : null;
       if (constant === null || constant.elements > MAX_OPENVINO_STATE || constant.dtype === 'STRING') return false;
       return (await tensorOf(constant, '', undefined).read(0, constant.elements)).every((value) => value === 0);

@@ -4,15 +4,7 @@
  */
 import type { Constant, Constants, Form } from './openvino-constants.js';
 import type { Layer, Network, Source } from './openvino-ir.js';
-import {
-  askQuantised,
-  merged,
-  type Quantised,
-  quantisedBy,
-  type Ranges,
-  rangedBy,
-  unconverted,
-} from './openvino-quantised.js';
+import { askQuantised, merged, type Quantised, quantisedBy, type Ranges, rangedBy } from './openvino-quantised.js';
 import { askRecurrent, isRecurrent } from './openvino-recurrent.js';
 import { type Requests, requests, type Uses, usesIn } from './openvino-uses.js';
 
@@ -133,7 +125,7 @@ function askMerged(
   ranges: ReadonlyMap<Layer, Ranges>,
   { ask }: Requests,
 ): void {
-  const source = unconverted(layer, 1)!;
+  const source = uses.behind(layer, 1)!.layer;
   const isOwn = uses.next(source)?.layer === layer;
   const codes = quantised.get(source);
   const ranged = ranges.get(source);
@@ -222,7 +214,7 @@ function askRowBias(layer: Layer, uses: Uses, quantised: ReadonlyMap<Layer, Quan
   const [use, ...others] = uses.of(layer);
   const width = layer.outputs[0]?.shape?.at(-1);
   const hasWeight = [0, 1].some((input) => {
-    const source = unconverted(layer, input);
+    const source = uses.behind(layer, input)?.layer;
     return uses.constant(layer, input) !== null || (source !== undefined && quantised.has(source));
   });
   if (!hasWeight || use?.layer.type !== 'Add' || others.length > 0 || width == null) return;

@@ -42,30 +42,18 @@ export function quantisedBy(multiply: Layer, uses: Uses): Quantised | null {
 }
 
 function codesAt(multiply: Layer, input: number, uses: Uses): Pick<Quantised, 'codes' | 'zero' | 'between'> | null {
+  const converts = (layer: Layer, k: number): readonly Layer[] => uses.behind(layer, k)?.converts ?? [];
   const plain = uses.constant(multiply, input);
   if (plain !== null) {
     if (!isCode(plain.dtype)) return null;
     return { codes: plain, zero: null, between: converts(multiply, input) };
   }
-  const subtract = unconverted(multiply, input);
+  const subtract = uses.behind(multiply, input)?.layer;
   if (subtract?.type !== 'Subtract' || uses.next(subtract)?.layer !== multiply) return null;
   const [codes, zero] = [uses.constant(subtract, 0), uses.constant(subtract, 1)];
   if (codes === null || zero === null || !isCode(codes.dtype)) return null;
   const between = [subtract, ...converts(multiply, input), ...converts(subtract, 0), ...converts(subtract, 1)];
   return { codes, zero, between };
-}
-
-/** The layer behind an input, conversions passed over. */
-export function unconverted(layer: Layer, input: number): Layer | undefined {
-  let source = layer.from[input]?.layer;
-  while (source?.type === 'Convert') source = source.from[0]?.layer;
-  return source;
-}
-
-function converts(layer: Layer, input: number): readonly Layer[] {
-  const found: Layer[] = [];
-  for (let at = layer.from[input]?.layer; at?.type === 'Convert'; at = at.from[0]?.layer) found.push(at);
-  return found;
 }
 
 /** Undefined: the parameters do not fit the codes. */
@@ -170,7 +158,7 @@ export function rangedBy(layer: Layer, uses: Uses): Ranges | null {
   const axis = axisOf(codes.shape, [low, high, outLow, outHigh]);
   return axis === undefined || axis === 'groups'
     ? null
-    : { codes, low, high, outLow, outHigh, levels, axis, between: converts(layer, 0) };
+    : { codes, low, high, outLow, outHigh, levels, axis, between: uses.behind(layer, 0)?.converts ?? [] };
 }
 
 /**

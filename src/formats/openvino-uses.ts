@@ -13,19 +13,26 @@ export interface Uses {
   of(layer: Layer, output?: number): readonly Use[];
   /** The one layer that takes anything of it, converted or not; null where there are several or none. */
   next(layer: Layer): Use | null;
+  /** The layer behind an input, conversions passed over, and these. */
+  behind(layer: Layer, input: number): { readonly layer: Layer; readonly converts: readonly Layer[] } | null;
   /** The constant behind an input, converted or not. */
   constant(layer: Layer, input: number): Constant | null;
   /** How many inputs take the constant in the end. */
   ends(constant: Constant): number;
 }
 
+/** Conversions in a row that are seen through: real files have two. */
+const MAX_CONVERTS = 8;
+
 export function usesIn(network: Network, constants: Constants): Uses {
   const takers = new Map<Layer, Use[][]>();
+  const only = new Map<Layer, Use | null>();
   for (const layer of network.layers) {
     layer.from.forEach((source, input) => {
       const outputs = takers.get(source.layer) ?? source.layer.outputs.map(() => []);
       outputs[source.output]!.push({ layer, input });
       takers.set(source.layer, outputs);
+      only.set(source.layer, only.has(source.layer) ? null : { layer, input });
     });
   }
   const of = (layer: Layer, output = 0): readonly Use[] => takers.get(layer)?.[output] ?? [];
@@ -35,19 +42,25 @@ export function usesIn(network: Network, constants: Constants): Uses {
     const count = of(layer).reduce((sum, use) => sum + (use.layer.type === 'Convert' ? ends.get(use.layer)! : 1), 0);
     ends.set(layer, count);
   }
+  const behind: Uses['behind'] = (layer, input) => {
+    const converts: Layer[] = [];
+    let at = layer.from[input]?.layer;
+    while (at?.type === 'Convert' && converts.length < MAX_CONVERTS) {
+      converts.push(at);
+      at = at.from[0]?.layer;
+    }
+    return at === undefined ? null : { layer: at, converts };
+  };
   return {
     of,
     next(layer) {
-      for (let at = layer; ; ) {
-        const [use, ...others] = (takers.get(at) ?? []).flat();
-        if (use === undefined || others.length > 0) return null;
-        if (use.layer.type !== 'Convert') return use;
-        at = use.layer;
-      }
+      let use = only.get(layer) ?? null;
+      for (let k = 0; use?.layer.type === 'Convert' && k < MAX_CONVERTS; k++) use = only.get(use.layer) ?? null;
+      return use;
     },
+    behind,
     constant(layer, input) {
-      let source = layer.from[input]?.layer;
-      while (source?.type === 'Convert') source = source.from[0]?.layer;
+      const source = behind(layer, input)?.layer;
       return (source && constants.get(source)) ?? null;
     },
     ends: (constant) => ends.get(constant.layer) ?? 0,
