@@ -2,6 +2,7 @@
 import {
   type Correspondence,
   type PlanAxis,
+  type PlanGroup,
   type PlanTensor,
   planGroups,
   sampleSilent,
@@ -28,7 +29,28 @@ export function pairedPlan(
     if (theirs.nature.kind === 'constant') return `a constant in the other model: ${theirs.nature.what}`;
     return refuse(name);
   });
-  return cropPlan(plan, (name) => suspect.tensors.get(pairing.names.get(name)!)!.shape);
+  const groups = plan.groups.map((group) => withoutPlaced(group, suspect, pairing));
+  return cropPlan({ ...plan, groups }, (name) => suspect.tensors.get(pairing.names.get(name)!)!.shape);
+}
+
+/**
+ * Where units are whole tensors (experts) and their values told which is which, the pairing has put them in place
+ * already; the order of the router's rows then moves nothing else.
+ */
+function withoutPlaced({ members, ...group }: PlanGroup, suspect: Subject, pairing: Correspondence): PlanGroup {
+  if (members === undefined) return group;
+  const unitOf = new Map(
+    suspect.groups.flatMap((one) =>
+      (one.members ?? []).flatMap((names, unit) => names.map((name) => [name, unit] as const)),
+    ),
+  );
+  const inPlace = members.every((names, unit) =>
+    names.every((name) => {
+      const other = pairing.names.get(name);
+      return other === undefined || (unitOf.get(other) ?? unit) === unit;
+    }),
+  );
+  return inPlace ? { ...group, members } : group;
 }
 
 /**
