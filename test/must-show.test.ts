@@ -42,7 +42,7 @@ const section = (
 describe('must show', { concurrency: 2 }, () => {
   section(
     'writers killed at random instants: nothing acknowledged is lost, and the log is clean',
-    (place) => killWriters(place, 10),
+    (place) => killWriters(place, 4),
     (value, said) => {
       assert.equal(value('kill_lost'), 0, said);
       assert.equal(value('kill_clean'), 1, said);

@@ -4,10 +4,10 @@ import { execFile } from 'node:child_process';
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { MunimentError, memorySource } from '../base/index.js';
+import { scriptWords } from '../base/testing/script.js';
 import { buildSafetensors, openModel } from './index.js';
 import { wire } from './protobuf.js';
 import { inTemporaryFolder, readAll, refusal, vector } from './testing/files.js';
@@ -234,8 +234,7 @@ test('one poisoned weight does not stop the reading of the others', async () => 
 
 test('files made to exhaust memory are refused below 512 MiB', () =>
   inTemporaryFolder(async (folder) => {
-    const script = fileURLToPath(new URL('./testing/exhaust.ts', import.meta.url));
-    const argv = ['--expose-gc', '--import', 'tsx', script, folder];
+    const argv = ['--expose-gc', ...scriptWords('./testing/exhaust', import.meta.url), folder];
     const { stdout } = await promisify(execFile)(process.execPath, argv);
     const files = stdout
       .trim()

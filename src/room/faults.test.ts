@@ -18,8 +18,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { exitCodeOf, fromUtf8, memorySource, utf8 } from '../base/index.js';
+import { scriptWords } from '../base/testing/script.js';
 import { verifyLog } from '../ledger/index.js';
 import { createVault, findRoom, initRoom, openRoom } from './index.js';
 import { onDiskThatFills } from './testing/full-disk.js';
@@ -36,11 +36,11 @@ after(() => {
   for (const dir of made) rmSync(dir, { recursive: true });
 });
 const make = (dir: string) => initRoom(dir, { ...unlock, owner: 'Example Works', vaultCost: 1024 });
-const WORKER = fileURLToPath(new URL('./testing/worker.ts', import.meta.url));
+const WORKER = scriptWords('./testing/worker', import.meta.url);
 
 /** A process that waits for `go` and then does one act. */
 function worker(act: string, dir: string, argument = '') {
-  const child = spawn(process.execPath, ['--import', 'tsx', WORKER, act, dir, argument], {
+  const child = spawn(process.execPath, [...WORKER, act, dir, argument], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const closed = once(child, 'close');

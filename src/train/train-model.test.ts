@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { scriptWords } from '../base/testing/script.js';
 import { FLEET_HEADER, fleetRows, RUN_HEADER, runRows, simulateFleet, simulateRuns, toCsv } from '../plant/index.js';
 import { type RecordingRoom, recordAssets, type StatementView } from '../record/index.js';
 import {
@@ -129,13 +129,7 @@ test('a training killed at any instant goes on from its checkpoint to the identi
   const data = path.join(folder, 'fleet.csv');
   await writeFile(data, toCsv(FLEET_HEADER, fleetRows(simulateFleet({ rows: 600, seed: 4 }))));
   const checkpoint = path.join(folder, 'training.checkpoint');
-  const child = spawn(process.execPath, [
-    '--import',
-    'tsx',
-    fileURLToPath(new URL('./testing/train-child.ts', import.meta.url)),
-    data,
-    checkpoint,
-  ]);
+  const child = spawn(process.execPath, [...scriptWords('./testing/train-child', import.meta.url), data, checkpoint]);
   const ended = new Promise((resolve) => child.on('close', (_, signal) => resolve(signal)));
   let epochs = 0;
   child.stdout.on('data', (chunk: Buffer) => {

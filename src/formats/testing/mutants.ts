@@ -1,10 +1,10 @@
 /** Real files changed at random: whatever comes out is a model or a coded refusal, soon and in little memory. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { MunimentError, memorySource } from '../../base/index.js';
+import { scriptWords } from '../../base/testing/script.js';
 import { type Model, openModel } from '../index.js';
 import { readAll } from './files.js';
 
@@ -93,8 +93,8 @@ export async function refusalOf(file: string): Promise<MunimentError | null> {
 export async function openedApart(
   files: readonly string[],
 ): Promise<readonly { readonly code: string; readonly milliseconds: number; readonly peak: number }[]> {
-  const script = fileURLToPath(new URL('./opened.ts', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...files]);
+  const words = scriptWords('./opened', import.meta.url);
+  const { stdout } = await promisify(execFile)(process.execPath, [...words, ...files]);
   return stdout
     .trim()
     .split('\n')

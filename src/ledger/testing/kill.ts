@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { seededRandom } from '../../base/index.js';
+import { scriptWords } from '../../base/testing/script.js';
 import { openLedger } from '../ledger.js';
 import { verifyLog } from '../verify-log.js';
 import { testKeys } from './keys.js';
@@ -21,10 +21,8 @@ export interface KillReport {
 }
 
 const WRITERS = 2;
-const extension = path.extname(fileURLToPath(import.meta.url));
-const writer = fileURLToPath(new URL(`./writer${extension}`, import.meta.url));
-/** Never this process's own arguments: with `--eval` among them each writer would begin a run of its own. */
-const nodeArguments = extension === '.ts' ? ['--import', 'tsx'] : [];
+/** Never with this process's own arguments: with `--eval` among them each writer would begin a run of its own. */
+const writer = scriptWords('./writer', import.meta.url);
 
 interface Writer {
   readonly process: ChildProcess;
@@ -33,7 +31,7 @@ interface Writer {
 }
 
 function start(dir: string, keys: string, name: string, acknowledged: Map<string, number>): Writer {
-  const child = spawn(process.execPath, [...nodeArguments, writer, dir, keys, name], {
+  const child = spawn(process.execPath, [...writer, dir, keys, name], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let rest = '';
