@@ -10,7 +10,7 @@ import { type ModelFiles, modelOf } from './opened.js';
 import { parseLiteral } from './python-literal.js';
 import { elementsOf, type StoredTensor, type Stretch, storedTensor } from './stored-tensor.js';
 import { type Layout, packedStrides, stridedStorage } from './strided.js';
-import type { ZipArchive } from './zip.js';
+import { storedEntry, type ZipArchive } from './zip.js';
 
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1');
 
@@ -154,7 +154,10 @@ export async function openNumpyArchive(archive: ZipArchive, files: ModelFiles): 
   const names = [...archive.entries.keys()];
   if (names.length === 0 || !names.every((name) => name.endsWith('.npy'))) return null;
   const tensors: StoredTensor[] = [];
-  for (const name of names)
-    tensors.push(await arrayIn(whole(archive.open(name)), name.slice(0, -'.npy'.length), false));
+  for (const name of names) {
+    const content = archive.open(name);
+    const isStored = storedEntry(content) !== null;
+    tensors.push(await arrayIn(whole(content), name.slice(0, -'.npy'.length), isStored));
+  }
   return modelOf(files, { format: 'numpy', tensors, graph: null, opset: null, metadata: new Map() });
 }

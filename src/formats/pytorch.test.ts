@@ -133,9 +133,6 @@ test('only what can be changed in place is writable', async () => {
     await model.close();
     return [...model.tensors.values()].filter((tensor) => tensor.writable).map(({ name }) => name);
   };
-  // Entries of an archive carry a checksum of their content.
-  assert.deepEqual(await writable('views.pt'), []);
-  assert.deepEqual(await writable('arrays.npz'), []);
   assert.deepEqual(await writable('version2.npy'), ['arr_0']);
   const legacy = await writable('views-legacy.pth');
   // Of the others some share a storage with a view that a change would reach unasked.

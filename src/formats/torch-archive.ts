@@ -8,10 +8,11 @@ import type { Found } from './opened.js';
 import { walkPickle } from './pickle.js';
 import type { AllowedGlobals } from './pickle-machine.js';
 import { isList, type PickleValue } from './pickle-value.js';
+import type { Stretch } from './stored-tensor.js';
 import { allowedInScript, allowedInTorch } from './torch-globals.js';
 import { namedTensors } from './torch-names.js';
 import { bytesOf, refuseSize, type StoragePlaces, storedTensors } from './torch-storages.js';
-import type { ZipArchive } from './zip.js';
+import { storedEntry, type ZipArchive } from './zip.js';
 
 /**
  * An archive of `torch.save`, `torch.jit.save` or their C++ twins.
@@ -34,7 +35,7 @@ export async function readTorchArchive(archive: ZipArchive, file: string): Promi
   const bigEndian = await isBigEndian(archive, `${folder}byteorder`);
 
   const main = namedTensors(await pickleIn(archive, pickle, allowed), file);
-  const tensors = [...storedTensors(file, main.tensors, recordsIn(archive, `${folder}data/`), bigEndian, false)];
+  const tensors = [...storedTensors(file, main.tensors, recordsIn(archive, `${folder}data/`), bigEndian, isStored)];
   if (script) {
     // The code calls them CONSTANTS.c0, CONSTANTS.c1, …
     const list = await pickleIn(archive, constants, allowed);
@@ -42,11 +43,13 @@ export async function readTorchArchive(archive: ZipArchive, file: string): Promi
     const root: PickleValue = { kind: 'dict', keys: items.map((_, i) => `CONSTANTS.c${i}`), values: [...items] };
     const found = namedTensors(root, file);
     const records = recordsIn(archive, `${folder}constants/`);
-    tensors.push(...storedTensors(file, found.tensors, records, bigEndian, false));
+    tensors.push(...storedTensors(file, found.tensors, records, bigEndian, isStored));
   }
   const format = script ? 'torchscript' : 'pytorch';
   return { format, tensors, graph: null, opset: null, metadata: main.settings };
 }
+
+const isStored = ({ source }: Stretch): boolean => storedEntry(source) !== null;
 
 async function pickleIn(archive: ZipArchive, entry: string, allowed: AllowedGlobals): Promise<PickleValue> {
   const bytes = await wholeEntry(archive, entry, MAX_PICKLE_BYTES);

@@ -47,7 +47,7 @@ export async function readLegacyTorch(source: ByteSource): Promise<Found> {
   const { tensors: named, settings } = namedTensors(await next(), source.name);
   const keys = await next();
   const places = await legacyPlaces(source, at, keys, named);
-  const tensors = storedTensors(source.name, named, places, bigEndian, true);
+  const tensors = storedTensors(source.name, named, places, bigEndian, () => true);
   return { format: 'pytorch', tensors, graph: null, opset: null, metadata: settings };
 }
 

@@ -1,5 +1,5 @@
 /** Tensors of an unpickled PyTorch file, over the places where their storages lie. */
-import { inputError, memorySource } from '../base/index.js';
+import { type ByteSource, inputError, memorySource } from '../base/index.js';
 import { BITS } from './elements.js';
 import { type StoredTensor, type Stretch, storedTensor } from './stored-tensor.js';
 import { stridedStorage } from './strided.js';
@@ -14,10 +14,10 @@ export function storedTensors(
   named: NamedTensors['tensors'],
   places: StoragePlaces,
   bigEndian: boolean,
-  writable: boolean,
+  writable: (place: Stretch) => boolean,
 ): readonly StoredTensor[] {
   const tensors: StoredTensor[] = [];
-  const sources: string[] = [];
+  const sources: { readonly key: string; readonly isWritable: boolean }[] = [];
   const viewed = new Set<string>();
   for (const [name, tensor] of named) {
     const where = `${file}, tensor ${name}`;
@@ -31,14 +31,38 @@ export function storedTensors(
     const stored = stridedStorage(place, { dtype, shape, strides, offset, bigEndian: order });
     const key = inPickle ? '' : tensor.storage.key;
     if (inPickle || stored.kind === 'values') viewed.add(key);
-    sources.push(key);
+    sources.push({ key, isWritable: writable(place) });
     tensors.push(storedTensor('TORCH', name, dtype, shape, stored, where));
   }
-  // Changing a tensor would change the views of its storage unasked; overlapping stretches are `writeModel`'s to refuse.
-  return tensors.map((tensor, i) => ({
-    ...tensor,
-    writable: writable && tensor.writable && !viewed.has(sources[i]!),
-  }));
+  // Changing a tensor would change the views of its storage, or the tensor that it is tied to, unasked.
+  const tied = overlapping(tensors);
+  return tensors.map((tensor, i) => {
+    const { key, isWritable } = sources[i]!;
+    return { ...tensor, writable: isWritable && tensor.writable && !viewed.has(key) && !tied.has(tensor) };
+  });
+}
+
+/** Tensors that share bytes with another. */
+function overlapping(tensors: readonly StoredTensor[]): ReadonlySet<StoredTensor> {
+  const found = new Set<StoredTensor>();
+  const bySource = new Map<ByteSource, { tensor: StoredTensor; offset: number; end: number }[]>();
+  for (const tensor of tensors) {
+    if (tensor.storage.kind !== 'bytes') continue;
+    for (const { source, offset, length } of tensor.storage.stretches) {
+      const places = bySource.get(source) ?? [];
+      if (length > 0) places.push({ tensor, offset, end: offset + length });
+      bySource.set(source, places);
+    }
+  }
+  for (const places of bySource.values()) {
+    places.sort((a, b) => a.offset - b.offset);
+    let furthest = places[0];
+    for (const place of places.slice(1)) {
+      if (place.offset < furthest!.end) found.add(place.tensor).add(furthest!.tensor);
+      if (place.end > furthest!.end) furthest = place;
+    }
+  }
+  return found;
 }
 
 export const bytesOf = ({ elements, dtype }: StorageReference): number => (elements * BITS[dtype]) / 8;

@@ -9,6 +9,8 @@ import { type ByteSource, inputError, noProgress, type Progress, usageError } fr
 import { encodeElements, storedBytes } from './elements.js';
 import type { Model, Tensor } from './model.js';
 import { isStoredTensor, type Stretch } from './stored-tensor.js';
+import { renewChecksum } from './write-zip.js';
+import { type StoredEntry, storedEntry } from './zip.js';
 
 /** New values of one tensor: all of them, or a function that gives elements [start, end), for tensors too large to hold. */
 export type NewValues = Float64Array | ((start: number, end: number) => Promise<Float64Array>);
@@ -29,7 +31,7 @@ export async function writeModel(
   outPath: string,
   progress: Progress = noProgress,
 ): Promise<void> {
-  const patches = patchesOf(model, changes);
+  const patches = await Promise.all(patchesOf(model, changes).map(inArchive));
   await checkImplied(model, patches);
   const [main, ...parts] = model.sources;
   const folder = path.dirname(outPath);
@@ -101,7 +103,16 @@ async function checkImplied({ sources }: Model, patches: readonly Patch[]): Prom
 
 const relativeTo = (main: ByteSource, part: ByteSource): string => path.relative(path.dirname(main.name), part.name);
 
+/** Content of an archive's entry is written where it lies in the archive. */
+async function inArchive(patch: Patch): Promise<Patch> {
+  const entry = storedEntry(patch.source);
+  if (entry === null) return patch;
+  return { ...patch, source: entry.archive, offset: (await entry.start()) + patch.offset, entry };
+}
+
 interface Patch extends Stretch {
+  /** The entry of a ZIP archive that it changes. */
+  readonly entry?: StoredEntry;
   /** Bytes [from, to) of this tensor's packed values. */
   read(from: number, to: number): Promise<Uint8Array>;
 }
@@ -117,7 +128,7 @@ function patchesOf(model: Model, changes: ReadonlyMap<string, NewValues>): reado
         'this tensor is stored in a form whose values cannot be replaced in place',
         {
           where: name,
-          todo: 'export ONNX with raw_data (the default of every current exporter); save archives and views as safetensors',
+          todo: 'export ONNX with raw_data (the default of every current exporter); save views, tied tensors and compressed archives as safetensors',
         },
       );
     }
@@ -189,7 +200,7 @@ async function writeFile(
   wrote: (bytes: number) => void,
 ): Promise<void> {
   const mine = patches.filter((patch) => patch.source === source).sort((a, b) => a.offset - b.offset);
-  const handle = await open(target, 'wx', 0o644);
+  const handle = await open(target, 'wx+', 0o644);
   try {
     let at = 0;
     for (const patch of mine) {
@@ -202,6 +213,7 @@ async function writeFile(
       at = patch.offset + patch.length;
     }
     await copyRange(source, handle, at, source.byteLength, wrote);
+    for (const entry of new Set(mine.flatMap((patch) => patch.entry ?? []))) await renewChecksum(handle, entry);
     await handle.sync();
   } finally {
     await handle.close();

@@ -13,6 +13,9 @@ export interface ZipEntry {
   readonly packed: number;
   readonly method: number;
   readonly crc32: number;
+  readonly flags: number;
+  /** Where its record in the directory lies. */
+  readonly record: number;
   /** Where its local header lies. */
   readonly at: number;
   /** Where the next entry, or the directory, begins: nothing of this entry may lie beyond. */
@@ -153,7 +156,8 @@ function readDirectory(bytes: Uint8Array, place: Directory, file: string): Reado
 }
 
 function readEntry(cursor: Cursor, place: Directory, file: string): Omit<ZipEntry, 'limit'> {
-  const where = `${file} byte ${cursor.offset}`;
+  const record = cursor.offset;
+  const where = `${file} byte ${record}`;
   if (cursor.u32() !== CENTRAL) refuse('DIRECTORY', 'the directory holds something that is no entry', { where });
   cursor.skip(4);
   const flags = u16(cursor.bytes(2), 0);
@@ -179,7 +183,7 @@ function readEntry(cursor: Cursor, place: Directory, file: string): Omit<ZipEntr
   if (method === 0 && packed !== size) {
     refuse('SIZE', 'a stored entry has two sizes', { expected: `${size} bytes`, got: `${packed} bytes`, where });
   }
-  return { name, size, packed, method, crc32, at };
+  return { name, size, packed, method, crc32, flags, record, at };
 }
 
 function zip64Field(extra: Uint8Array): Uint8Array {

@@ -15,6 +15,19 @@ export interface ZipArchive {
   open(name: string): ByteSource;
 }
 
+/** An entry stored as it is: its content is a stretch of the archive and can be changed in place. */
+export interface StoredEntry {
+  readonly archive: ByteSource;
+  readonly entry: ZipEntry;
+  /** Where its content begins in the archive. */
+  start(): Promise<number>;
+}
+
+const stored = new WeakMap<ByteSource, StoredEntry>();
+
+/** @param source as `ZipArchive.open` gave it; null for what is no entry or is compressed */
+export const storedEntry = (source: ByteSource): StoredEntry | null => stored.get(source) ?? null;
+
 const LOCAL = 0x04034b50;
 
 /** @throws as `readZipDirectory` */
@@ -45,19 +58,24 @@ function entrySource(archive: ByteSource, entry: ZipEntry | undefined, name: str
       todo: 'pack the archive again without compression',
     });
   }
-  let start: Promise<number> | null = null;
+  let found: Promise<number> | null = null;
+  const start = (): Promise<number> => {
+    found ??= contentStart(archive, entry);
+    return found;
+  };
   const packed: ByteSource = {
     byteLength: entry.packed,
     name: `${file}, entry ${name}`,
     async slice(from, to) {
       checkRange(packed, from, to);
-      start ??= contentStart(archive, entry);
-      const at = await start;
+      const at = await start();
       return archive.slice(at + from, at + to);
     },
     async close() {},
   };
-  return entry.method === 0 ? packed : inflatedSource(packed, entry, slot);
+  if (entry.method !== 0) return inflatedSource(packed, entry, slot);
+  stored.set(packed, { archive, entry, start });
+  return packed;
 }
 
 /** Where the content begins: after the local header, whose extra field the directory does not tell. */
