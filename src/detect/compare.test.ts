@@ -50,6 +50,15 @@ test('int8, int4, half pruned and fine-tuned copies are related, and named for w
     both.tweaks.map((tweak) => tweak.kind),
     ['quantised', 'pruned'],
   );
+  const random = seededRandom(3, 'a thousandth');
+  const nearly = new Map(
+    [...owner].map(([name, { shape, values }]) => [
+      name,
+      { shape, values: values.map((value) => value * (1 + 1e-3 * (random.unit() - 0.5))) },
+    ]),
+  );
+  // Nearer than bfloat16 rounds, and no bfloat16: nothing is called what it is not.
+  assert.deepEqual((await compare(owner, nearly)).tweaks, [{ kind: 'converted', precision: 'within 5e-4' }]);
   const copy = await compare(owner, owner);
   assert.deepEqual(copy.tweaks, [{ kind: 'exact-copy' }]);
 });

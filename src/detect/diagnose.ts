@@ -1,5 +1,6 @@
 /** What was done to a copy: quantised, pruned, drifted, permuted, rescaled. A description of the file, not evidence of its origin. */
 import type { AlignedGroup, TestPlan, WeightTable } from '../align/index.js';
+import { type DType, roundTo } from '../formats/index.js';
 import { type TensorGrid, tensorGrid } from './grid.js';
 import type { Tweak } from './types.js';
 
@@ -47,7 +48,11 @@ export function diagnose(input: DiagnosisInput): readonly Tweak[] {
   }));
   const worst = pairs.reduce((most, { ours, theirs }) => Math.max(most, largestDifference(ours, theirs)), 0);
   if (worst <= ROUNDING) return [...unchanged(input, worst, moved.length > 0), ...moved];
-  const precision = PRECISIONS.find(({ step }) => pairs.every(({ ours, theirs }) => roundedTo(ours, theirs, step)));
+  const precision = PRECISIONS.find(
+    ({ dtype, step }) =>
+      pairs.every(({ ours, theirs }) => roundedTo(ours, theirs, step)) &&
+      pairs.every(({ name }) => isOf(dtype, input.stored.tensors.get(name)!.values)),
+  );
   if (precision !== undefined && moved.every((tweak) => tweak.kind !== 'rescaled')) {
     return [{ kind: 'converted', precision: precision.dtype }, ...moved];
   }
@@ -81,6 +86,12 @@ function largestDifference(ours: Float64Array, theirs: Float64Array): number {
 /** Every value within half a unit in the last place of a type with this spacing, subnormals apart. */
 const roundedTo = (ours: Float64Array, theirs: Float64Array, step: number): boolean =>
   ours.every((value, k) => Math.abs(value - theirs[k]!) <= Math.abs(value) * step * 1.01 + 1e-7);
+
+/** Values looked at of each tensor: one that the type does not have refutes it. */
+const LOOKED_AT = 4096;
+
+const isOf = (dtype: DType, values: Float64Array): boolean =>
+  values.subarray(0, LOOKED_AT).every((value) => roundTo(dtype, value) === value);
 
 function statedOrSeen(input: DiagnosisInput, name: string, rows: number): Grid | null {
   const seen = tensorGrid(input.stored.tensors.get(name)!.values, rows);
