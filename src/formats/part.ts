@@ -157,7 +157,7 @@ function writableStorage(tensor: Tensor, geometry: Geometry, part: Tensor): Stor
   for (let element = 0; element < part.elements; ) {
     const [from, run] = runAt(geometry, element, part.elements);
     if (runs.length >= MAX_PART_STRETCHES) return null;
-    runs.push({ source: only.source, offset: only.offset + from * size, length: run * size });
+    runs.push({ ...only, offset: only.offset + from * size, length: run * size });
     element += run;
   }
   return storedTensor('TENSOR', part.name, part.dtype, part.shape, { kind: 'bytes', stretches: runs });

@@ -45,3 +45,12 @@ for (const [name, expected] of Object.entries(sizes)) {
     assert.equal(hub.parameters, gguf.parameters);
   });
 }
+
+test('an output layer that is the embedding under a second name is no second tensor; an equal one of its own is', async () => {
+  const [hub, tied, untied] = [await inspected('tied'), await inspected('tied.pt'), await inspected('untied.pt')];
+  assert.ok(hub.weights !== null);
+  assert.equal(tied.weights, hub.weights);
+  assert.equal(tied.parameters, hub.parameters);
+  assert.equal(untied.parameters, hub.parameters + 160);
+  assert.notEqual(untied.weights, hub.weights);
+});

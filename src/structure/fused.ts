@@ -101,6 +101,7 @@ const TURNS_OF_GGUF = new Set([
   'bailingmoe',
   'llada',
   'deepseek',
+  'nanbeige',
 ]);
 
 /** The model with fused tensors as their parts; itself where there is nothing to take apart. */

@@ -2,11 +2,13 @@
 config.json) and as llama.cpp's convert_hf_to_gguf.py would write it to GGUF. What that program does to the weights is
 written here anew from its description: rows of rotary queries and keys of the llama architecture in turns, experts
 merged, GPT-2's linear layers transposed, GPT-NeoX's and Falcon's projections regrouped into queries, keys, values.
-Needs: gguf 0.19.0, safetensors 0.8.0, numpy 2.4.6, Python 3.11. Seeded; run in this folder."""
+And one whose output layer is its embedding: PyTorch keeps one storage under two names, safetensors one tensor.
+Needs: gguf 0.19.0, safetensors 0.8.0, numpy 2.4.6, torch 2.15.0, Python 3.11. Seeded; run in this folder."""
 import json
 import os
 
 import numpy as np
+import torch
 from gguf import GGUFWriter
 from safetensors.numpy import save_file
 
@@ -140,3 +142,10 @@ grouped("bloom", "bloom", "h.0.", {
     "embedding": "word_embeddings.weight", "output": "lm_head.weight", "last": "ln_f",
     "before": "input_layernorm", "fused": "self_attention.query_key_value", "dense": "self_attention.dense",
 }, 4, 4, {"model_type": "bloom", "n_head": 4}, 8.0)
+
+embedding, query = weights(VOCABULARY, WIDTH), weights(WIDTH, WIDTH)
+names = {"model.embed_tokens.weight": embedding, "model.layers.0.self_attn.q_proj.weight": query}
+hub("tied", names, {"tie_word_embeddings": True})
+held = {name: torch.from_numpy(values) for name, values in names.items()}
+torch.save({**held, "lm_head.weight": held["model.embed_tokens.weight"]}, "good/transformers/tied.pt")
+torch.save({**held, "lm_head.weight": held["model.embed_tokens.weight"].clone()}, "good/transformers/untied.pt")
