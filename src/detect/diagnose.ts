@@ -62,7 +62,7 @@ export function diagnose(input: DiagnosisInput): readonly Tweak[] {
     ...drift(pairs, grids, input),
     ...moved,
   ];
-  return found.length > 0 ? found : [{ kind: 'converted', precision: `within ${worst.toExponential(0)}` }];
+  return found.length > 0 ? found : [{ kind: 'converted', precision: `within ${roundedUp(worst)}` }];
 }
 
 function unchanged(input: DiagnosisInput, worst: number, moved: boolean): readonly Tweak[] {
@@ -71,6 +71,12 @@ function unchanged(input: DiagnosisInput, worst: number, moved: boolean): readon
     return [{ kind: 'converted', from: formats.reference, to: formats.suspect }];
   }
   return moved ? [] : worst === 0 ? [{ kind: 'exact-copy' }] : [{ kind: 'converted', precision: 'rounding only' }];
+}
+
+/** One digit, never less than it is. */
+function roundedUp(value: number): string {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return (Math.ceil(value / power) * power).toExponential(0);
 }
 
 function largestDifference(ours: Float64Array, theirs: Float64Array): number {
