@@ -135,25 +135,31 @@ async function addDequantised(layer: Layer, { file, plan, nodes, initialisers, n
   return dequantize([title, names.scale, names.zero], ranges.axis);
 }
 
+const BRANCHES = [
+  // In the order in which torch writes them.
+  ['else_branch', 'else_body'],
+  ['then_branch', 'then_body'],
+] as const;
+
 /** The branches of an If take from outside what they are given; null where they do not fit their layer. */
 async function branchesOf(layer: Layer, { file, nameOf }: Scope): Promise<ReadonlyMap<string, AttributeValue> | null> {
-  const branches = new Map<string, AttributeValue>();
   const inputs = new Map(layer.inputs.map(({ id }, k) => [id, nameOf(layer.from[k]!)]));
-  for (const [attribute, name] of [
-    // In the order in which torch writes them.
-    ['else_branch', 'else_body'],
-    ['then_branch', 'then_body'],
-  ] as const) {
+  const found: (Branch & { readonly body: Network; readonly attribute: string })[] = [];
+  for (const [attribute, name] of BRANCHES) {
     const [body, map] = [layer.bodies.get(name), layer.maps.get(name)];
     if (body === undefined || map === undefined) return null;
-    const results = layer.outputs.map(({ id }) => map.outputs.get(id));
-    const known = new Set(body.layers.filter(({ type }) => type === 'Result').map(({ id }) => id));
-    if (results.some((id) => id === undefined || !known.has(id))) return null;
+    const given = new Set(
+      body.layers.filter(({ type, from }) => type === 'Result' && from.length === 1).map(({ id }) => id),
+    );
+    const results = layer.outputs.flatMap(({ id }) => map.outputs.get(id) ?? []).filter((id) => given.has(id));
+    if (results.length !== layer.outputs.length) return null;
     const captured = new Map(
       [...map.inputs].flatMap(([port, id]) => (inputs.has(port) ? [[id, inputs.get(port)!]] : [])),
     );
-    branches.set(attribute, await graphOfIr(body, file, { captured, results: results as number[] }));
+    found.push({ attribute, body, captured, results });
   }
+  const branches = new Map<string, AttributeValue>();
+  for (const { attribute, body, ...branch } of found) branches.set(attribute, await graphOfIr(body, file, branch));
   return branches;
 }
 

@@ -59,7 +59,7 @@ export function planOf(network: Network, constants: Constants): Plan {
     quantised.delete(layer);
     // What else takes the codes takes them as they are stored.
     if (uses.ends(codes.codes) !== 1) continue;
-    const end = laidOut(layer, uses);
+    const end = laidOut(layer, codes.codes, uses);
     quantised.set(end, codes);
     if (end !== layer) between.add(layer);
   }
@@ -96,15 +96,12 @@ export function planOf(network: Network, constants: Constants): Plan {
 }
 
 /** Codes in groups are laid out as their weight by the Reshape behind. */
-function laidOut(multiply: Layer, uses: Uses): Layer {
+function laidOut(multiply: Layer, { elements }: Constant, uses: Uses): Layer {
   const [use, ...others] = uses.of(multiply);
-  const reshape = use?.layer;
-  if (others.length > 0 || reshape?.type !== 'Reshape' || use?.input !== 0) return multiply;
-  const sizes = reshape.outputs[0]?.shape;
-  const product = (shape: readonly (number | null)[]): number =>
-    shape.reduce<number>((all, size) => all * (size ?? Number.NaN), 1);
-  const before = multiply.outputs[0]?.shape;
-  return sizes && before && product(sizes) === product(before) ? reshape : multiply;
+  if (others.length > 0 || use?.layer.type !== 'Reshape' || use.input !== 0) return multiply;
+  const sizes = use.layer.outputs[0]?.shape;
+  const product = sizes?.reduce<number>((all, size) => all * (size ?? Number.NaN), 1);
+  return product === elements ? use.layer : multiply;
 }
 
 /** A Reshape that only parts the rows of a weight into groups. */

@@ -31,7 +31,7 @@ export function* tensorsIn(network: Network, plan: Plan, titles: ReadonlyMap<Lay
       yield { layer, tensor: placed(tensor, outputsFirst(layer, plan)) };
     } else {
       const { end, quantised } = group;
-      const sizes = end.outputs[0]?.shape ?? constant.shape;
+      const sizes = end.type === 'Reshape' ? end.outputs[0]!.shape : constant.shape;
       const tensor = expanded(quantised, title, sizes as readonly number[]);
       yield { layer: end, tensor: placed(tensor, outputsFirst(end, plan)) };
     }
