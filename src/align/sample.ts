@@ -112,20 +112,20 @@ const ownAxes = (tensor: PlanTensor, kept: ReadonlySet<string>): readonly PlanAx
 
 /** @param own axes of the groups that it speaks for, all along one axis of the tensor */
 function sampleTensor(
-  { beside: _, pooled: __, ...tensor }: PlanTensor,
+  { beside, pooled: _, ...tensor }: PlanTensor,
   own: readonly PlanAxis[],
   plan: TestPlan,
   units: ReadonlyMap<string, readonly number[]>,
   seed: Uint8Array,
 ): PlanTensor {
   const [first, ...others] = own;
-  const isWhole = others.length === 0 && !units.has(first!.group) && first!.group === tensor.group;
+  const isWhole = beside === undefined && !units.has(first!.group);
   const compact: PlanAxis[] = [];
   const positions: number[] = [];
   for (const axis of own) {
     const size = plan.groups.find(({ id }) => id === axis.group)!.size;
     const chosen = units.get(axis.group);
-    const places = placesOf(axis, chosen !== undefined && tensor.use !== 'invariant', tensor.name, seed);
+    const places = placesOf(axis, tensor.use !== 'invariant', tensor.name, seed);
     const start = positions.length;
     for (const unit of chosen ?? Array.from({ length: size }, (_, k) => k)) {
       const all = unitPositions(axis.segments, unit);
