@@ -51,45 +51,58 @@ export async function openBtree2(file: Hdf5File, at: number): Promise<Btree2> {
   return { file, type, recordSize, nodeSize, depth, root, totals, countSize };
 }
 
-interface Node {
-  readonly records: readonly Fields[];
-  readonly children: readonly { readonly at: number; readonly records: number }[];
+interface Child {
+  readonly at: number;
+  readonly records: number;
 }
 
-async function readNode(tree: Btree2, at: number, count: number, height: number): Promise<Node> {
+interface Node {
+  readonly count: number;
+  record(index: number): Fields;
+  /** One more than there are records. */
+  child(index: number): Child;
+}
+
+async function readNode(tree: Btree2, { at, records: count }: Child, height: number): Promise<Node> {
   const { file, recordSize } = tree;
   const pointer = file.offsetSize + tree.countSize + (height > 0 ? tree.totals[height - 1]! : 0);
   const length = PREFIX + count * recordSize + (height > 0 ? (count + 1) * pointer : 0);
-  if (length > tree.nodeSize)
+  if (length > tree.nodeSize) {
     file.fail('MALFORMED', 'a node of a B-tree has more than fits', at, { got: `${count} records` });
+  }
   const node = new Fields(file, await checkedBytes(file, at, length), at);
   node.signature(height > 0 ? 'BTIN' : 'BTLF', 'node of a B-tree');
   node.version(0, 'a node of a B-tree');
   if (node.u8() !== tree.type) node.fail('a node is of another B-tree');
-  const records = Array.from({ length: count }, () => node.part(recordSize));
-  const children = [];
-  for (let i = 0; height > 0 && i <= count; i++) {
-    children.push({ at: node.place('a node'), records: node.unsigned(tree.countSize) });
-    node.skip(tree.totals[height - 1]!);
-  }
-  return { records, children };
+  const skipped = (bytes: number): Fields => {
+    const fields = node.again();
+    fields.skip(6 + bytes);
+    return fields;
+  };
+  return {
+    count,
+    record: (index) => skipped(index * recordSize).part(recordSize),
+    child(index) {
+      const fields = skipped(count * recordSize + index * pointer);
+      return { at: fields.place('a node'), records: fields.unsigned(tree.countSize) };
+    },
+  };
 }
 
 /** All records, in order. A node may be reached once. @throws `HDF5_LOOP`, `HDF5_TOO_MANY`, those of `openBtree2` */
 export async function recordsOf(tree: Btree2): Promise<readonly Fields[]> {
   const found: Fields[] = [];
-  const visit = async (at: number, count: number, height: number): Promise<void> => {
-    tree.file.reach(at, 'a node of a B-tree');
-    tree.file.count(at, count);
-    const { records, children } = await readNode(tree, at, count, height);
-    for (let i = 0; i <= records.length; i++) {
-      const child = children[i];
-      if (child !== undefined) await visit(child.at, child.records, height - 1);
-      const record = records[i];
-      if (record !== undefined) found.push(record);
+  const visit = async (place: Child, height: number): Promise<void> => {
+    tree.file.reach(place.at, 'a node of a B-tree');
+    tree.file.count(place.at, place.records);
+    const node = await readNode(tree, place, height);
+    for (let i = 0; i <= node.count; i++) {
+      if (height > 0) await visit(node.child(i), height - 1);
+      if (i < node.count) found.push(node.record(i));
     }
   };
-  if (tree.root.at !== null) await visit(tree.root.at, tree.root.records, tree.depth);
+  const { at, records } = tree.root;
+  if (at !== null) await visit({ at, records }, tree.depth);
   return found;
 }
 
@@ -98,20 +111,20 @@ export async function recordsOf(tree: Btree2): Promise<readonly Fields[]> {
  * Each step goes one level down, so that a loop has an end.
  */
 export async function findRecord(tree: Btree2, compare: (record: Fields) => number): Promise<Fields | null> {
-  let next: { readonly at: number; readonly records: number } | null =
-    tree.root.at === null ? null : { at: tree.root.at, records: tree.root.records };
-  for (let height = tree.depth; next !== null && height >= 0; height--) {
-    const { records, children }: Node = await readNode(tree, next.at, next.records, height);
-    let [low, high] = [0, records.length];
+  const { at, records } = tree.root;
+  if (at === null) return null;
+  let next: Child = { at, records };
+  for (let height = tree.depth; ; height--) {
+    const node = await readNode(tree, next, height);
+    let [low, high] = [0, node.count];
     while (low < high) {
       const middle = (low + high) >> 1;
-      const record = records[middle]!;
-      const order = compare(record.again());
-      if (order === 0) return record.again();
+      const order = compare(node.record(middle));
+      if (order === 0) return node.record(middle);
       if (order < 0) low = middle + 1;
       else high = middle;
     }
-    next = children[low] ?? null;
+    if (height === 0) return null;
+    next = node.child(low);
   }
-  return null;
 }

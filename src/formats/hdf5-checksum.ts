@@ -1,6 +1,10 @@
 /** The two checksums of HDF5: of its structure (Jenkins' lookup3) and of chunks (Fletcher). */
 import type { Hdf5File } from './hdf5-file.js';
 
+/** Parts found to be as they were written: at most 16 MiB, so that an index of chunks is not summed for each of them. */
+const MAX_CHECKED = 256;
+const MAX_CHECKED_BYTES = 64 * 1024;
+
 const rot = (x: number, k: number): number => (x << k) | (x >>> (32 - k));
 
 /** `hashlittle` of Bob Jenkins' lookup3.c (May 2006, public domain) with the initial value 0. */
@@ -49,6 +53,8 @@ export function lookup3(bytes: Uint8Array): number {
 /** A part of structure, whose last four bytes are the checksum of all before. @throws `HDF5_CHECKSUM` */
 export async function checkedBytes(file: Hdf5File, at: number, length: number): Promise<Uint8Array> {
   if (length < 4) file.fail('MALFORMED', 'a part is shorter than its checksum', at);
+  const known = file.checked.get(at);
+  if (known !== undefined && known.length === length - 4) return known;
   const bytes = await file.bytes(at, length);
   const stored = new DataView(bytes.buffer, bytes.byteOffset + length - 4, 4).getUint32(0, true);
   const sum = lookup3(bytes.subarray(0, length - 4));
@@ -59,7 +65,10 @@ export async function checkedBytes(file: Hdf5File, at: number, length: number): 
       todo: 'fetch the file again',
     });
   }
-  return bytes.subarray(0, length - 4);
+  const content = bytes.subarray(0, length - 4);
+  if (file.checked.size >= MAX_CHECKED) file.checked.clear();
+  if (length <= MAX_CHECKED_BYTES) file.checked.set(at, content);
+  return content;
 }
 
 /** `H5_checksum_fletcher32`: sums of 16-bit words, high byte first, modulo 2^16 − 1. */

@@ -288,7 +288,7 @@ async function contentOf(
       file.fail('SIZE', 'a chunk is stored in more bytes than it holds', place.at, { got: `${stored} bytes` });
     }
     const packed = await file.source.slice(place.at, place.at + stored);
-    bytes = await unfiltered(file, filters, packed, place.mask, length, place.at);
+    bytes = unfiltered(file, filters, packed, place.mask, length, place.at);
     keep(cache, place.at, bytes);
   }
   return { source: memorySource(bytes, file.source.name), offset: 0, length };

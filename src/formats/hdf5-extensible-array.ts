@@ -126,7 +126,11 @@ async function secondary(
   fields.skip(array.offsetBytes);
   const bitmaps = fields.bytes(blocks * bitmap);
   fields.skip(block * file.offsetSize);
-  const isWritten = (page: number): boolean => ((bitmaps[block * bitmap + (page >> 3)]! >> (7 - (page % 8))) & 1) === 1;
+  // Bits of one data block follow those of the one before, though each is given whole bytes.
+  const isWritten = (page: number): boolean => {
+    const bit = block * pagesIn(array, size) + page;
+    return ((bitmaps[bit >> 3]! >> (7 - (bit % 8))) & 1) === 1;
+  };
   return dataElement(file, array, fields.address(), size, within, isWritten);
 }
 

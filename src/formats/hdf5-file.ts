@@ -15,6 +15,8 @@ export class Hdf5File {
   /** Bytes of an address and of a length (§II.A): 2, 4 or 8. */
   readonly offsetSize: number;
   readonly lengthSize: number;
+  /** Parts whose checksums were found right, without them. See `hdf5-checksum.ts`. */
+  readonly checked = new Map<number, Uint8Array>();
   readonly #pages = new Map<number, Uint8Array>();
   readonly #reached = new Set<number>();
   #parts = 0;
@@ -29,7 +31,11 @@ export class Hdf5File {
   }
 
   fail(code: string, message: string, at: number, facts: ErrorFacts = {}): never {
-    throw inputError(`HDF5_${code}`, message, { where: `${this.source.name} byte ${at}`, ...facts });
+    throw inputError(`HDF5_${code}`, message, {
+      where: `${this.source.name} byte ${at}`,
+      todo: 'the file is damaged, or made to mislead; fetch it again, or save the model anew',
+      ...facts,
+    });
   }
 
   /** One more part reached. @throws `HDF5_TOO_MANY` */

@@ -1,6 +1,5 @@
 /** The filters that chunks go through: deflate (RFC 1950), shuffle and Fletcher's checksum. */
-import { promisify } from 'node:util';
-import { inflate } from 'node:zlib';
+import { inflateSync } from 'node:zlib';
 import { fletcher32 } from './hdf5-checksum.js';
 import type { Hdf5File } from './hdf5-file.js';
 import type { Filter } from './hdf5-layout.js';
@@ -32,27 +31,25 @@ export function checkFilters(file: Hdf5File, filters: readonly Filter[], at: num
   }
 }
 
-const inflated = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(inflate);
-
 /**
  * A chunk as it was before it was written.
  * @param mask bits of the filters that this chunk did not go through
  * @param length its bytes
  * @throws `HDF5_INFLATE`, `HDF5_CHECKSUM`, `HDF5_SIZE`
  */
-export async function unfiltered(
+export function unfiltered(
   file: Hdf5File,
   filters: readonly Filter[],
   stored: Uint8Array,
   mask: number,
   length: number,
   at: number,
-): Promise<Uint8Array> {
+): Uint8Array {
   let bytes = stored;
   for (let i = filters.length - 1; i >= 0; i--) {
     const { id, values } = filters[i]!;
     if (((mask >>> i) & 1) === 1) continue;
-    if (id === DEFLATE) bytes = await unpacked(file, bytes, length + 4 * filters.length, at);
+    if (id === DEFLATE) bytes = unpacked(file, bytes, length + 4 * filters.length, at);
     if (id === SHUFFLE) bytes = unshuffled(bytes, values[0] ?? 1);
     if (id === FLETCHER32) bytes = withoutChecksum(file, bytes, at);
   }
@@ -65,9 +62,9 @@ export async function unfiltered(
   return bytes;
 }
 
-async function unpacked(file: Hdf5File, bytes: Uint8Array, most: number, at: number): Promise<Uint8Array> {
+function unpacked(file: Hdf5File, bytes: Uint8Array, most: number, at: number): Uint8Array {
   try {
-    return await inflated(bytes, { maxOutputLength: most });
+    return inflateSync(bytes, { maxOutputLength: most });
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? '';
     if (code === 'ERR_BUFFER_TOO_LARGE') {

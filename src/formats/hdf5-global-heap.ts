@@ -34,6 +34,9 @@ async function walkCollection(file: Hdf5File, at: number): Promise<Collection> {
   head.version(1, 'a heap', 1);
   head.skip(3);
   const end = at + head.length();
+  if (end > file.source.byteLength) {
+    head.fail('a heap is longer than the file', { got: `an end at byte ${end}` }, 'TRUNCATED');
+  }
   const objects = new Map<number, { readonly at: number; readonly length: number }>();
   // What is left below the size of an object's head is unused.
   for (let next = at + 8 + lengthSize; next + 8 + lengthSize <= end; ) {

@@ -99,6 +99,9 @@ async function localHeap(file: Hdf5File, at: number): Promise<(offset: number) =
   const length = head.length();
   head.length();
   const start = head.place('names');
+  if (start < head.at && start + length > at) {
+    file.fail('LOOP', 'a heap of names lies in its own header', at, { got: `${length} bytes at byte ${start}` });
+  }
   file.keep(start, length);
   const data = await file.fields(start, length);
   return (offset) => {

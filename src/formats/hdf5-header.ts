@@ -3,7 +3,7 @@ import type { ByteSource } from '../base/index.js';
 import { checkedBytes } from './hdf5-checksum.js';
 import { Fields, Hdf5File } from './hdf5-file.js';
 
-export const HDF5_MARK = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1');
+const HDF5_MARK = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1');
 
 export const looksLikeHdf5 = (head: Uint8Array): boolean => HDF5_MARK.equals(head.subarray(0, HDF5_MARK.length));
 
@@ -13,6 +13,9 @@ export async function openHdf5File(
 ): Promise<{ readonly file: Hdf5File /** Of the root group's header. */; readonly root: number }> {
   const probe = new Hdf5File(source, 8, 8);
   const head = await probe.fields(0, 24);
+  if (!looksLikeHdf5(await probe.bytes(0, HDF5_MARK.length))) {
+    head.fail('this is no HDF5 file', { todo: 'save the model again' });
+  }
   head.skip(8);
   const version = head.version(3, 'the superblock');
   if (version < 2) head.skip(4);
