@@ -4,38 +4,39 @@ import type { Fields, Hdf5File } from './hdf5-file.js';
 import { heapObject, openFractalHeap } from './hdf5-fractal-heap.js';
 import { MESSAGE, type Message } from './hdf5-header.js';
 
-/** A name in a group, and where the object's header lies. */
-export interface Link {
-  readonly name: string;
-  readonly at: number;
-}
+/** Names in a group, and where the headers of their objects lie. */
+export type Links = ReadonlyMap<string, number>;
 
 /** @throws `HDF5_LINK` (soft, external and other links), `HDF5_NAME`, `HDF5_LOOP`, `HDF5_MALFORMED`, `HDF5_TOO_MANY` */
-export async function linksOf(file: Hdf5File, messages: readonly Message[]): Promise<readonly Link[]> {
-  const links: Link[] = [];
+export async function linksOf(file: Hdf5File, messages: readonly Message[]): Promise<Links> {
+  const links = new Map<string, number>();
+  const add = (name: string, at: number, fields: Fields): void => {
+    file.keep(fields.at, name.length);
+    // Names are the parts of paths.
+    if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) {
+      const got = JSON.stringify(name.slice(0, 200));
+      fields.fail('an object has a name that is no part of a path', { got }, 'NAME');
+    }
+    if (links.has(name)) fields.fail('two objects of a group have the same name', { got: name.slice(0, 200) }, 'NAME');
+    links.set(name, at);
+  };
   for (const { type, body } of messages) {
-    if (type === MESSAGE.symbolTable) links.push(...(await symbolTable(file, body)));
-    if (type === MESSAGE.link) links.push(readLink(body));
-    if (type === MESSAGE.linkInfo) links.push(...(await denseLinks(file, body)));
-  }
-  const names = new Set<string>();
-  for (const { name, at } of links) {
-    file.keep(at, name.length);
-    if (names.has(name))
-      file.fail('NAME', 'two objects of a group have the same name', at, { got: name.slice(0, 200) });
-    names.add(name);
+    if (type === MESSAGE.symbolTable) await symbolTable(file, body, add);
+    if (type === MESSAGE.link) readLink(body, add);
+    if (type === MESSAGE.linkInfo) await denseLinks(file, body, add);
   }
   return links;
 }
 
+type Add = (name: string, at: number, fields: Fields) => void;
+
 const SYMBOL_BYTES = 24;
 const SOFT = 2;
 
-async function symbolTable(file: Hdf5File, body: Fields): Promise<readonly Link[]> {
+async function symbolTable(file: Hdf5File, body: Fields, add: Add): Promise<void> {
   const treeAt = body.place('an index of names');
   const heapAt = body.place('a heap of names');
   const names = await localHeap(file, heapAt);
-  const links: Link[] = [];
   const leaf = async (at: number): Promise<void> => {
     file.reach(at, 'a list of names');
     const head = await file.fields(at, 8);
@@ -51,7 +52,7 @@ async function symbolTable(file: Hdf5File, body: Fields): Promise<readonly Link[
       const name = names(entry.unsigned(file.offsetSize));
       const object = entry.address();
       if (entry.u32() === SOFT || object === null) refuseLink(entry, name, 'soft');
-      else links.push({ name: checked(name, entry), at: object });
+      else add(name, object, entry);
     }
   };
   const visit = async (at: number, level: number | null): Promise<void> => {
@@ -66,7 +67,6 @@ async function symbolTable(file: Hdf5File, body: Fields): Promise<readonly Link[
     }
   };
   await visit(treeAt, null);
-  return links;
 }
 
 /**
@@ -114,7 +114,7 @@ async function localHeap(file: Hdf5File, at: number): Promise<(offset: number) =
 const HARD = 0;
 const KINDS: Readonly<Record<number, string>> = { 1: 'soft', 64: 'external' };
 
-function readLink(body: Fields): Link {
+function readLink(body: Fields, add: Add): void {
   body.version(1, 'a link', 1);
   const flags = body.u8();
   const kind = (flags & 8) !== 0 ? body.u8() : HARD;
@@ -122,24 +122,22 @@ function readLink(body: Fields): Link {
   if ((flags & 16) !== 0) body.skip(1);
   const name = body.text(body.unsigned(2 ** (flags & 3)));
   if (kind !== HARD) refuseLink(body, name, KINDS[kind] ?? 'user-defined');
-  return { name: checked(name, body), at: body.place('an object') };
+  add(name, body.place('an object'), body);
 }
 
-async function denseLinks(file: Hdf5File, info: Fields): Promise<readonly Link[]> {
+async function denseLinks(file: Hdf5File, info: Fields, add: Add): Promise<void> {
   info.version(0, 'a list of links');
   if ((info.u8() & 1) !== 0) info.skip(8);
   const heapAt = info.address();
   const treeAt = info.address();
-  if (heapAt === null || treeAt === null) return [];
+  if (heapAt === null || treeAt === null) return;
   const heap = await openFractalHeap(file, heapAt);
   const tree = await openBtree2(file, treeAt);
   if (tree.type !== 5) info.fail('links are found by a B-tree of another kind', { got: `type ${tree.type}` });
-  const links: Link[] = [];
   for (const record of await recordsOf(tree)) {
     record.skip(4);
-    links.push(readLink(await heapObject(heap, record)));
+    readLink(await heapObject(heap, record), add);
   }
-  return links;
 }
 
 function refuseLink(fields: Fields, name: string, kind: string): never {
@@ -151,12 +149,4 @@ function refuseLink(fields: Fields, name: string, kind: string): never {
     },
     'LINK',
   );
-}
-
-/** Names are the parts of paths. */
-function checked(name: string, fields: Fields): string {
-  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) {
-    fields.fail('an object has a name that is no part of a path', { got: JSON.stringify(name.slice(0, 200)) }, 'NAME');
-  }
-  return name;
 }

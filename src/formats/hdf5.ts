@@ -81,7 +81,7 @@ export async function openHdf5(source: ByteSource): Promise<Hdf5> {
     depth: number,
   ): Promise<Hdf5Group> => {
     const members = new Map<string, Hdf5Group | Hdf5Dataset>();
-    for (const { name, at } of await linksOf(file, messages)) {
+    for (const [name, at] of await linksOf(file, messages)) {
       const member = await open(at, path === '' ? name : `${path}/${name}`, depth + 1);
       if (member !== null) members.set(name, member);
     }

@@ -74,7 +74,21 @@ export async function tensorsOf(
   for (const dataset of datasetsIn(h5.root)) {
     if (!used.has(dataset)) tensors.push(await tensorOf(h5, dataset, unique(dataset.path)));
   }
-  return { tensors, weights: byLayer(ofLayers) };
+  return { tensors: untied(h5, tensors), weights: byLayer(ofLayers) };
+}
+
+/** An array with several names cannot be changed under one of them alone. */
+function untied(h5: Hdf5, tensors: readonly StoredTensor[]): readonly StoredTensor[] {
+  const names = new Map<number, number>();
+  for (const { dataset } of datasetsIn(h5.root)) names.set(dataset.at, (names.get(dataset.at) ?? 0) + 1);
+  const places = new Set(
+    datasetsIn(h5.root).flatMap(({ dataset }) =>
+      dataset.stretch !== null && names.get(dataset.at) !== 1 ? [dataset.stretch.at] : [],
+    ),
+  );
+  const isTied = ({ storage }: StoredTensor): boolean =>
+    storage.kind === 'bytes' && storage.stretches.some(({ offset }) => places.has(offset));
+  return tensors.map((tensor) => (isTied(tensor) ? { ...tensor, writable: false } : tensor));
 }
 
 /** Keras 3 stores bfloat16 as two bytes of no type, and says so beside them. */

@@ -20,7 +20,7 @@ import { tensorsOf } from './keras-weight.js';
 import { MAX_KERAS_CONFIG, MAX_PICKLE_METADATA } from './limits.js';
 import type { Model } from './model.js';
 import { type Found, type ModelFiles, modelOf } from './opened.js';
-import type { ZipArchive } from './zip.js';
+import { storedEntry, type ZipArchive } from './zip.js';
 
 /** What is known of a Keras model beside its tensors, as `keras-graph.ts` takes it. */
 export interface KerasParts {
@@ -70,10 +70,13 @@ export async function openKerasArchive(archive: ZipArchive, files: ModelFiles): 
   }
   const compiled = isRecord(json) ? json.compile_config : undefined;
   addClass(isRecord(compiled) ? compiled.optimizer : undefined, 'optimizer', settings);
-  const h5 = await openHdf5(archive.open('model.weights.h5'));
+  const source = archive.open('model.weights.h5');
+  const h5 = await openHdf5(source);
   const found = await kerasModel(h5, json, settings);
-  // Entries of an archive carry a checksum, which a change in place would break.
-  return modelOf(files, { ...found, tensors: found.tensors.map((tensor) => ({ ...tensor, writable: false })) });
+  // What is compressed in the archive cannot be changed in place.
+  const isStored = storedEntry(source) !== null;
+  const tensors = isStored ? found.tensors : found.tensors.map((tensor) => ({ ...tensor, writable: false }));
+  return modelOf(files, { ...found, tensors });
 }
 
 async function jsonEntry(archive: ZipArchive, name: string): Promise<Json> {
