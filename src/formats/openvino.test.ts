@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { memorySource } from '../base/index.js';
@@ -262,3 +264,54 @@ test('a copy with changed values: gates land where they are stored, all else sta
     await assert.rejects(writeModel(model, impossible, again), refusal('WRITE_NOT_WRITABLE'));
     await model.close();
   }));
+
+test('constants that OpenVINO wrote once change together, or not at all', () =>
+  inTemporaryFolder(async (folder) => {
+    const model = await openModel(good('image-int8.xml'));
+    const [a, b] = ['/Relu/fq_output_0/input_high', '/Relu/fq_output_0/output_high'];
+    const values = (await all(model.tensors.get(a!)!)).map((_, k) => k + 1);
+    const write = async (name: string, changes: readonly (readonly [string, Float64Array])[]): Promise<string> => {
+      const out = path.join(folder, name, 'image-int8.xml');
+      await mkdir(path.dirname(out));
+      await writeModel(model, new Map(changes), out);
+      return out;
+    };
+    await assert.rejects(write('one', [[a!, values]]), refusal('WRITE_OVERLAP'));
+    const apart = [a!, b!].map((name, k) => [name, values.map((value) => value + k)] as const);
+    await assert.rejects(write('apart', apart), refusal('WRITE_OVERLAP'));
+    const copy = await openModel(
+      await write(
+        'both',
+        [a!, b!].map((name) => [name, values] as const),
+      ),
+    );
+    for (const name of [a!, b!]) assert.deepEqual(await all(copy.tensors.get(name)!), values);
+    await copy.close();
+    await model.close();
+  }));
+
+test('behind an address the .bin is found beside the .xml, or said to be missing', async () => {
+  const server = createServer((request, response) => {
+    const name = path.basename(request.url ?? '');
+    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+    if (range === null || name === 'loop.bin') {
+      response.writeHead(404).end();
+      return;
+    }
+    const bytes = readFileSync(good(name));
+    const [start, end] = [Number(range[1]), Math.min(Number(range[2]) + 1, bytes.length)];
+    response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${bytes.length}` });
+    response.end(bytes.subarray(start, end));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const at = (name: string): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}/models/${name}`;
+  try {
+    const [model, local] = [await openModel(at('cell.xml')), await openModel(good('cell.xml'))];
+    assert.deepEqual(await all(model.tensors.get('out')!), await all(local.tensors.get('out')!));
+    await model.close();
+    await local.close();
+    await assert.rejects(openModel(at('loop.xml')), refusal('MODEL_PART_MISSING', { todo: /one folder/ }));
+  } finally {
+    server.close();
+  }
+});
