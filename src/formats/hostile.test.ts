@@ -11,6 +11,7 @@ import { scriptWords } from '../base/testing/script.js';
 import { buildSafetensors, openModel } from './index.js';
 import { wire } from './protobuf.js';
 import { inTemporaryFolder, readAll, refusal, vector } from './testing/files.js';
+import { MUTANTS } from './testing/mutants.js';
 
 const FILES = ['forms.onnx', 'subgraphs.onnx', 'types.safetensors'] as const;
 
@@ -46,9 +47,9 @@ for (const name of FILES) {
         for (const [at, by] of changes) bytes[at]! ^= by;
         if (!(await survives(bytes, name))) refused++;
       }),
-      { seed: 3, numRuns: 500 },
+      { seed: 3, numRuns: MUTANTS },
     );
-    assert.ok(refused > 20, `${refused} of 500 refused`);
+    assert.ok(refused > MUTANTS / 25, `${refused} of ${MUTANTS} refused`);
   });
 }
 

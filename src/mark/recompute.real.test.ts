@@ -11,7 +11,10 @@ import { testRoom } from './testing/room.js';
 /** One of each architecture, the small ones: a few seconds in all. */
 const NAMES = ['silero_vad_v5.onnx', 'ch_ppocr_mobile_v2.0_cls_infer.onnx', 'embedding_model.onnx', 'alexa_v0.1.onnx'];
 
-for (const model of realModels().filter((file) => NAMES.includes(path.basename(file)))) {
+/** Two packages ship one of them, the same bytes. */
+const files = new Map(realModels().map((file) => [path.basename(file), file]));
+
+for (const model of NAMES.flatMap((name) => files.get(name) ?? [])) {
   test(`${path.basename(model)}: a release is made again bit for bit`, async () => {
     const room = await testRoom();
     try {
@@ -31,9 +34,8 @@ for (const model of realModels().filter((file) => NAMES.includes(path.basename(f
 }
 
 test('each of the named models is there', () => {
-  const found = new Set(realModels().map((file) => path.basename(file)));
   assert.deepEqual(
-    NAMES.filter((name) => !found.has(name)),
+    NAMES.filter((name) => !files.has(name)),
     [],
   );
 });

@@ -8,6 +8,9 @@ import { scriptWords } from '../../base/testing/script.js';
 import { type Model, openModel } from '../index.js';
 import { readAll } from './files.js';
 
+/** `npm run fuzz` looks at 100,000 of each reader. */
+export const MUTANTS = process.env.MUNIMENT_FULL === '1' ? 500 : 200;
+
 /** More than any mutant of a small file may take, and half of what any file may. */
 const MILLISECONDS = 2000;
 const MEMORY = 512 * 2 ** 20;
@@ -41,11 +44,11 @@ export interface MutantOptions {
   readonly open?: (bytes: Uint8Array) => Promise<Model>;
 }
 
-/** Opens and reads `runs` (500) mutants whole. @returns how many were refused */
+/** Opens and reads `runs` (`MUTANTS`) mutants whole. @returns how many were refused */
 export async function surviveMutants(
   original: Uint8Array,
   name: string,
-  { codes, runs = 500, seed = 17, open = (bytes) => openModel(memorySource(bytes, name)) }: MutantOptions,
+  { codes, runs = MUTANTS, seed = 17, open = (bytes) => openModel(memorySource(bytes, name)) }: MutantOptions,
 ): Promise<number> {
   let refused = 0;
   await fc.assert(
