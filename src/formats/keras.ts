@@ -20,13 +20,8 @@ import { tensorsOf } from './keras-weight.js';
 import { MAX_KERAS_CONFIG, MAX_PICKLE_METADATA } from './limits.js';
 import type { Model } from './model.js';
 import { type Found, type ModelFiles, modelOf } from './opened.js';
+import type { StoredTensor } from './stored-tensor.js';
 import { storedEntry, type ZipArchive } from './zip.js';
-
-/** What is known of a Keras model beside its tensors, as `keras-graph.ts` takes it. */
-export interface KerasParts {
-  readonly config: KerasConfig | null;
-  readonly weights: KerasWeights;
-}
 
 /** @throws those of `openHdf5`, `KERAS_…`, `JSON_…`, `HDF5_DTYPE` */
 export async function openHdf5Model(source: ByteSource, files: ModelFiles): Promise<Model> {
@@ -94,14 +89,19 @@ async function jsonEntry(archive: ZipArchive, name: string): Promise<Json> {
 async function kerasModel(h5: Hdf5, json: Json | null, settings: Map<string, string>): Promise<Found> {
   const { name } = h5.file.source;
   const config = json === null ? null : readKerasConfig(json, name);
-  const layers = legacyLayers(h5);
-  const weights =
-    layers === null
-      ? await savedWeights(h5, config)
-      : [...(await legacyWeights(h5, layers, config)), ...(await legacyOptimizer(h5))];
-  const { tensors } = await tensorsOf(h5, weights);
+  const { tensors } = await kerasTensors(h5, config);
   if (config !== null) describe(config, settings);
   return { format: 'keras', tensors, graph: null, opset: null, metadata: settings };
+}
+
+/** All arrays of the file as tensors, and those of layers by layer. @throws `KERAS_WEIGHTS`, `KERAS_TOO_MANY`, `HDF5_DTYPE` */
+export async function kerasTensors(
+  h5: Hdf5,
+  config: KerasConfig | null,
+): Promise<{ readonly tensors: readonly StoredTensor[]; readonly weights: KerasWeights }> {
+  const layers = legacyLayers(h5);
+  if (layers === null) return tensorsOf(h5, await savedWeights(h5, config));
+  return tensorsOf(h5, [...(await legacyWeights(h5, layers, config)), ...(await legacyOptimizer(h5))]);
 }
 
 /** Texts are settings and dates; longer ones are documents. */
