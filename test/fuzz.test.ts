@@ -85,10 +85,10 @@ test('each reader of the manifest has mutants of many kinds, the same for the sa
     const reader = readReader(name);
     const outcomes = new Set<string>();
     const kinds = new Set<string>();
-    for (let step = 0; step < 24; step++) {
+    for (let step = 0; step < 16; step++) {
       const mutant = mutantOf(reader, 7, step);
       kinds.add(mutant.how.replace(/^.*: /, ''));
-      if (mutant.bytes.length > 100_000) continue;
+      if (mutant.bytes.length > 50_000) continue;
       const { code, fault } = await attempt(openModel, mutant);
       assert.equal(fault, null, `${name} ${step}: ${fault?.detail}`);
       outcomes.add(code);
@@ -117,12 +117,17 @@ test('a campaign counts what came, and goes on where it was left', async () => {
 
 test('a process that dies and a mutant that takes too long are kept, and the rest is looked at', async () => {
   const reader = readReader('npy');
-  const steps = [0, 1, 2];
-  const those = (fits: (bytes: number) => boolean, of: number): readonly number[] =>
-    steps.filter((step) => fits(mutantOf(reader, of, step).bytes.length));
+  const lengthOf = (step: number): number => mutantOf(reader, seed, step).bytes.length;
+  // Slow first and dead last, so that no process need be started to go on.
   let seed = 1;
-  while (those(subjectDies, seed).length !== 1 || those(subjectIsSlow, seed).length !== 1) seed++;
-  const [dies, slow] = [those(subjectDies, seed)[0]!, those(subjectIsSlow, seed)[0]!];
+  while (
+    !subjectIsSlow(lengthOf(0)) ||
+    subjectDies(lengthOf(1)) ||
+    subjectIsSlow(lengthOf(1)) ||
+    !subjectDies(lengthOf(2))
+  )
+    seed++;
+  const [slow, dies] = [0, 2];
   const subject = new URL('../benches/fuzz/testing-subject.ts', import.meta.url).href;
   const kept = path.join(folder, 'faulty');
   const found = await runCampaign(campaign({ readers: ['npy'], seed, mutants: 3, folder: kept, subject }));

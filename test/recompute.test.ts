@@ -88,6 +88,9 @@ function verify(...argv: string[]): { code: number | null; stdout: string; stder
   return { code: status, stdout, stderr };
 }
 
+/** The same words in this process, where another start would show nothing more. */
+const verifyHere = (...argv: string[]) => muniment(['verify', ...argv], { cwd: there() });
+
 for (const [original, copy, released] of [
   ['net.onnx', 'copy.onnx', 'copy.onnx'],
   ['shards', 'shards-copy', 'shards-copy'],
@@ -111,8 +114,8 @@ for (const [original, copy, released] of [
   });
 }
 
-test('without --original: exit 0, and one line says what was not done and how to', () => {
-  const ran = verify('copy.onnx.bundle');
+test('without --original: exit 0, and one line says what was not done and how to', async () => {
+  const ran = await verifyHere('copy.onnx.bundle');
   assert.equal(ran.code, 0, ran.stderr);
   assert.match(
     ran.stdout,
@@ -136,18 +139,17 @@ test('a changed original, a changed part, another beacon: exit 1, with what was 
     ['MARK_RELEASED_FILE', 'copy.onnx.bundle', '--released', 'net.onnx'],
     ['BEACON_SIGNATURE', 'copy.onnx.bundle', '--original', 'net.onnx', '--beacon', 'wrong.json'],
   ] as const) {
-    const ran = verify(...words);
+    const ran = await verifyHere(...words);
     assert.equal(ran.code, 1, ran.stdout + ran.stderr);
     assert.match(ran.stdout, new RegExp(`${code}\\n +expected: .+\\n +got: .+\\n +where: .+\\n +to do: .+`));
-    // As a document, in this process: another start would show nothing more.
-    const document = await muniment(['verify', ...words, '--json'], { cwd: there() });
+    const document = await verifyHere(...words, '--json');
     const { error } = document.json() as { error: Record<string, string> };
     assert.equal(error.code, code);
     assert.deepEqual(Object.keys(error).sort(), ['code', 'expected', 'got', 'message', 'todo', 'where']);
   }
 });
 
-test('a path that leads nowhere is exit 3, a graph without an original exit 2', () => {
-  assert.equal(verify('copy.onnx.bundle', '--original', 'nowhere.onnx').code, 3);
-  assert.equal(verify('copy.onnx.bundle', '--graph', 'net.onnx').code, 2);
+test('a path that leads nowhere is exit 3, a graph without an original exit 2', async () => {
+  assert.equal((await verifyHere('copy.onnx.bundle', '--original', 'nowhere.onnx')).code, 3);
+  assert.equal((await verifyHere('copy.onnx.bundle', '--graph', 'net.onnx')).code, 2);
 });
