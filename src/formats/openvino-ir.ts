@@ -4,6 +4,7 @@
  */
 import type { ByteSource } from '../base/index.js';
 import { MAX_GRAPH_DEPTH, MAX_GRAPH_ITEMS, MAX_OPENVINO_LAYERS, MAX_OPENVINO_TEXT } from './limits.js';
+import { type BuildingLayer, connect, type Edge, ordered, shown } from './openvino-edges.js';
 import { type ElementReader, type Place, readXml, type XmlAttributes } from './openvino-xml.js';
 
 export interface Port {
@@ -51,19 +52,6 @@ export interface Network {
   readonly name: string;
   /** Each behind those that it takes from. */
   readonly layers: readonly Layer[];
-}
-
-type Building<T> = { -readonly [K in keyof T]: T[K] };
-interface BuildingLayer extends Omit<Building<Layer>, 'inputs' | 'outputs' | 'from'> {
-  inputs: Port[];
-  outputs: Port[];
-  from: Source[];
-}
-interface Edge {
-  readonly fromLayer: number;
-  readonly fromPort: number;
-  readonly toLayer: number;
-  readonly toPort: number;
 }
 
 /** What all networks of a file may hold together. */
@@ -266,76 +254,4 @@ function spendText(budget: Budget, length: number, place: Place): void {
 function spend(budget: Budget, items: number, place: Place): void {
   budget.items += items;
   if (budget.items > MAX_GRAPH_ITEMS) place.fail('TOO_MANY', `more than ${MAX_GRAPH_ITEMS} ports, sizes and edges`);
-}
-
-const shown = ({ id, name }: { readonly id: number; readonly name: string }): string =>
-  `layer ${id}, ${name.slice(0, 200)}`;
-
-/** Ports that are looked through one by one. */
-const FEW = 8;
-
-/** Every input is given once, by an output that is there. */
-function connect(layers: ReadonlyMap<number, BuildingLayer>, edges: readonly Edge[], place: Place): void {
-  const given = new Map<BuildingLayer, (Source | undefined)[]>();
-  const places = new Map<readonly Port[], ReadonlyMap<number, number>>();
-  // A search through the ports for each edge would take minutes where a layer has many.
-  const placeIn = (ports: readonly Port[], id: number): number | undefined => {
-    if (ports.length <= FEW) {
-      const place = ports.findIndex((port) => port.id === id);
-      return place < 0 ? undefined : place;
-    }
-    const known = places.get(ports) ?? new Map(ports.map((port, k) => [port.id, k]));
-    places.set(ports, known);
-    return known.get(id);
-  };
-  for (const { fromLayer, fromPort, toLayer, toPort } of edges) {
-    const [from, to] = [layers.get(fromLayer), layers.get(toLayer)];
-    const output = from && placeIn(from.outputs, fromPort);
-    const input = to && placeIn(to.inputs, toPort);
-    if (!from || !to || output === undefined || input === undefined) {
-      place.fail('GRAPH', 'an edge joins what is not there', {
-        got: `from layer ${fromLayer} port ${fromPort} to layer ${toLayer} port ${toPort}`,
-      });
-    }
-    const inputs = given.get(to) ?? [];
-    if (inputs[input] !== undefined)
-      place.fail('GRAPH', 'two edges give one input', { got: `port ${toPort} of ${shown(to)}` });
-    inputs[input] = { layer: from, output };
-    given.set(to, inputs);
-  }
-  for (const layer of layers.values()) {
-    const inputs = given.get(layer) ?? [];
-    layer.from = layer.inputs.map(
-      ({ id }, k) =>
-        inputs[k] ?? place.fail('GRAPH', 'no edge gives an input', { got: `port ${id} of ${shown(layer)}` }),
-    );
-  }
-}
-
-/** Layers may stand in any order. */
-function ordered(layers: readonly BuildingLayer[], place: Place): readonly Layer[] {
-  const out: Layer[] = [];
-  const state = new Map<Layer, 'entered' | 'done'>();
-  for (const start of layers) {
-    // Depth first, without recursion: a chain as long as the graph would exhaust the stack.
-    const path: { readonly layer: Layer; next: number }[] = [];
-    const enter = (layer: Layer): void => {
-      if (state.get(layer) === 'entered')
-        place.fail('GRAPH', 'layers take from each other in a circle', { got: shown(layer) });
-      if (state.has(layer)) return;
-      state.set(layer, 'entered');
-      path.push({ layer, next: 0 });
-    };
-    enter(start);
-    while (path.length > 0) {
-      const top = path.at(-1)!;
-      const from = top.layer.from[top.next++];
-      if (from !== undefined) enter(from.layer);
-      else {
-        state.set(top.layer, 'done');
-        out.push(path.pop()!.layer);
-      }
-    }
-  }
-  return out;
 }

@@ -3,8 +3,21 @@
  * counterpart keeps its name, in the domain `openvino`, and nothing is claimed of it. Source: OpenVINO operation
  * specifications, opset 1 to 16.
  */
-import { ALL_OUTPUTS, type Attributes, lastNode, type NodeSink, slicedNodes } from './onnx-terms.js';
+import { type Attributes, lastNode, type NodeSink } from './onnx-terms.js';
 import { isRecurrent, type RecurrentOperation, recurrent } from './openvino-recurrent.js';
+import {
+  concat,
+  gather,
+  interpolate,
+  pad,
+  reshape,
+  slice,
+  split,
+  squeeze,
+  stridedSlice,
+  transpose,
+  unsqueeze,
+} from './openvino-reshaping.js';
 
 /** One operator while it is translated. */
 export interface Operation extends NodeSink, RecurrentOperation {
@@ -34,7 +47,7 @@ export interface Operation extends NodeSink, RecurrentOperation {
   number(name: string): number | null;
 }
 /** False: no counterpart here. */
-type Translation = (operation: Operation) => boolean | Promise<boolean>;
+export type Translation = (operation: Operation) => boolean | Promise<boolean>;
 
 const simple =
   (op: string, attributes: Attributes = {}, inputs = Number.POSITIVE_INFINITY): Translation =>
@@ -144,102 +157,6 @@ const reduce =
     const keepdims = operation.flag('keep_dims') ? 1 : 0;
     return lastNode(operation, undefined, op, operation.inputs.slice(0, 1), { axes, keepdims });
   };
-
-const reshape: Translation = async (operation) => {
-  // Without `special_zero` a zero is a size of zero, not one that is kept.
-  const sizes = operation.flag('special_zero') ? null : await operation.ints(1);
-  return !sizes?.includes(0) && lastNode(operation, undefined, 'Reshape', operation.inputs);
-};
-
-const squeeze: Translation = async (operation) => {
-  const given = operation.inputs.length > 1 ? await operation.ints(1) : [];
-  const sizes = operation.shape(0);
-  if (given === null || sizes === null || (given.length === 0 && sizes.includes(null))) return false;
-  const axes = given.length > 0 ? given : sizes.flatMap((size, axis) => (size === 1 ? [axis] : []));
-  return lastNode(operation, undefined, 'Squeeze', operation.inputs.slice(0, 1), { axes });
-};
-
-const unsqueeze: Translation = async (operation) => {
-  const axes = await operation.ints(1);
-  return axes !== null && lastNode(operation, undefined, 'Unsqueeze', operation.inputs.slice(0, 1), { axes });
-};
-
-const transpose: Translation = async (operation) => {
-  const perm = await operation.ints(1);
-  if (perm === null) return false;
-  return lastNode(operation, undefined, 'Transpose', operation.inputs.slice(0, 1), perm.length === 0 ? {} : { perm });
-};
-
-const concat: Translation = (operation) => {
-  const axis = operation.number('axis');
-  return axis !== null && lastNode(operation, undefined, 'Concat', operation.inputs, { axis });
-};
-
-/** Lengths, where there are any, may leave one to follow from the others. */
-const split: Translation = async (operation) => {
-  const [x] = operation.inputs;
-  const [axis] = (await operation.ints(1)) ?? [];
-  if (x === undefined || axis === undefined) return false;
-  if (operation.inputs.length < 3) {
-    operation.node('Split', [x], { axis }, ALL_OUTPUTS);
-    return true;
-  }
-  const lengths = await operation.ints(2);
-  const whole = operation.shape(0)?.at(axis);
-  const open = lengths?.indexOf(-1) ?? -1;
-  if (lengths === null || (open >= 0 && whole == null)) return false;
-  const rest = (whole ?? 0) - lengths.reduce((sum, length) => sum + Math.max(0, length), 0);
-  operation.node('Split', [x], { axis, split: lengths.map((length) => (length === -1 ? rest : length)) }, ALL_OUTPUTS);
-  return true;
-};
-
-/** Inputs: data, start, stop, step, axes. */
-const slice: Translation = (operation) => {
-  const [x, start, stop, step, axes] = operation.inputs;
-  if (!x || !start || !stop || !step) return false;
-  return lastNode(operation, undefined, 'Slice', [x, start, stop, axes ?? '', step]);
-};
-
-/** Masks are lists of 0 and 1, one per axis. */
-const stridedSlice: Translation = async (operation) => {
-  const [begin, end] = [await operation.ints(1), await operation.ints(2)];
-  const steps = operation.inputs.length > 3 ? await operation.ints(3) : (begin?.map(() => 1) ?? null);
-  const mask = (name: string): number =>
-    operation.list(name).reduce((bits, one, axis) => (one === 1 && axis < 31 ? bits | (1 << axis) : bits), 0);
-  return slicedNodes(operation, operation.inputs[0]!, {
-    begin,
-    end,
-    steps,
-    fromStart: mask('begin_mask'),
-    toEnd: mask('end_mask'),
-    dropped: mask('shrink_axis_mask'),
-    others: mask('new_axis_mask') | mask('ellipsis_mask'),
-  });
-};
-
-const gather: Translation = async (operation) => {
-  const [x, index] = operation.inputs;
-  const [axis] = (await operation.ints(2)) ?? [];
-  if (!x || !index || axis === undefined || (operation.number('batch_dims') ?? 0) !== 0) return false;
-  return lastNode(operation, undefined, 'Gather', [x, index], { axis });
-};
-
-/** Inputs: data, positions before and behind, perhaps the value. */
-const pad: Translation = async (operation) => {
-  const [before, behind] = [await operation.ints(1), await operation.ints(2)];
-  if (before === null || behind === null) return false;
-  const value = operation.inputs.length > 3 ? ((await operation.numbers(3))?.[0] ?? Number.NaN) : 0;
-  const mode = operation.text('pad_mode') || 'constant';
-  const attributes = { pads: [...before, ...behind], mode, value };
-  return lastNode(operation, undefined, 'Pad', operation.inputs.slice(0, 1), attributes);
-};
-
-/** As long as the channels stay as many as they were, they are not resized. */
-const interpolate: Translation = (operation) => {
-  const [before, after] = [operation.shape(0), operation.result];
-  if (before == null || before.length < 3 || before[1] == null || before[1] !== after?.[1]) return false;
-  return lastNode(operation, undefined, 'Resize', operation.inputs.slice(0, 1));
-};
 
 /** x · sigmoid(x), or with a factor on x inside. */
 const swish: Translation = (operation) => {
