@@ -9,32 +9,35 @@ const KERNEL_BIAS = ['kernel', 'bias'];
 const RECURRENT = ['kernel', 'recurrent_kernel', 'bias'];
 const SEPARABLE = ['depthwise_kernel', 'pointwise_kernel', 'bias'];
 
-const VARIABLES: Readonly<Record<string, readonly string[]>> = {
-  Dense: KERNEL_BIAS,
-  EinsumDense: KERNEL_BIAS,
-  Conv1D: KERNEL_BIAS,
-  Conv2D: KERNEL_BIAS,
-  Conv3D: KERNEL_BIAS,
-  Conv1DTranspose: KERNEL_BIAS,
-  Conv2DTranspose: KERNEL_BIAS,
-  Conv3DTranspose: KERNEL_BIAS,
-  DepthwiseConv1D: KERNEL_BIAS,
-  DepthwiseConv2D: KERNEL_BIAS,
-  SeparableConv1D: SEPARABLE,
-  SeparableConv2D: SEPARABLE,
-  SimpleRNNCell: RECURRENT,
-  LSTMCell: RECURRENT,
-  GRUCell: RECURRENT,
-  ConvLSTMCell: RECURRENT,
-  Embedding: ['embeddings'],
-  PReLU: ['alpha'],
-  RMSNormalization: ['scale'],
-  BatchNormalization: ['gamma', 'beta', 'moving_mean', 'moving_variance'],
-  LayerNormalization: ['gamma', 'beta'],
-  GroupNormalization: ['gamma', 'beta'],
-  Normalization: ['mean', 'variance', 'count'],
-  SeedGenerator: ['seed_generator_state'],
-};
+/** Maps, since names of classes and groups come from the file: `constructor` is no property of theirs. */
+const VARIABLES: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    Dense: KERNEL_BIAS,
+    EinsumDense: KERNEL_BIAS,
+    Conv1D: KERNEL_BIAS,
+    Conv2D: KERNEL_BIAS,
+    Conv3D: KERNEL_BIAS,
+    Conv1DTranspose: KERNEL_BIAS,
+    Conv2DTranspose: KERNEL_BIAS,
+    Conv3DTranspose: KERNEL_BIAS,
+    DepthwiseConv1D: KERNEL_BIAS,
+    DepthwiseConv2D: KERNEL_BIAS,
+    SeparableConv1D: SEPARABLE,
+    SeparableConv2D: SEPARABLE,
+    SimpleRNNCell: RECURRENT,
+    LSTMCell: RECURRENT,
+    GRUCell: RECURRENT,
+    ConvLSTMCell: RECURRENT,
+    Embedding: ['embeddings'],
+    PReLU: ['alpha'],
+    RMSNormalization: ['scale'],
+    BatchNormalization: ['gamma', 'beta', 'moving_mean', 'moving_variance'],
+    LayerNormalization: ['gamma', 'beta'],
+    GroupNormalization: ['gamma', 'beta'],
+    Normalization: ['mean', 'variance', 'count'],
+    SeedGenerator: ['seed_generator_state'],
+  }),
+);
 
 /** Which setting must be false for a variable to be left out. */
 const OPTIONAL: Readonly<Record<string, string>> = { bias: 'use_bias', gamma: 'scale', beta: 'center' };
@@ -44,7 +47,7 @@ const OPTIONAL: Readonly<Record<string, string>> = { bias: 'use_bias', gamma: 's
  * @param config the layer's settings; null where only its class is known
  */
 export function variablesOf(className: string, config: JsonRecord | null, count: number): readonly string[] | null {
-  const all = VARIABLES[className];
+  const all = VARIABLES.get(className);
   if (all === undefined) return null;
   const names = all.filter((name) => {
     const setting = OPTIONAL[name];
@@ -64,7 +67,7 @@ export const snakeCase = (name: string): string =>
     .replace(/([a-z])([A-Z])/g, '$1_$2')
     .toLowerCase();
 
-const BY_GROUP = new Map(Object.keys(VARIABLES).map((name) => [snakeCase(name), name]));
+const BY_GROUP = new Map([...VARIABLES.keys()].map((name) => [snakeCase(name), name]));
 for (const name of ['LSTM', 'GRU', 'SimpleRNN', 'MultiHeadAttention', 'Bidirectional', 'TimeDistributed']) {
   BY_GROUP.set(snakeCase(name), name);
 }
@@ -80,20 +83,24 @@ export interface LayerPart {
   readonly config: JsonRecord | null;
 }
 
-const CELLS: Readonly<Record<string, string>> = { LSTM: 'LSTMCell', GRU: 'GRUCell', SimpleRNN: 'SimpleRNNCell' };
-const ATTENTION: Readonly<Record<string, string>> = {
-  query_dense: 'query',
-  key_dense: 'key',
-  value_dense: 'value',
-  output_dense: 'attention_output',
-};
+const CELLS: ReadonlyMap<string, string> = new Map([
+  ['LSTM', 'LSTMCell'],
+  ['GRU', 'GRUCell'],
+  ['SimpleRNN', 'SimpleRNNCell'],
+]);
+const ATTENTION: ReadonlyMap<string, string> = new Map([
+  ['query_dense', 'query'],
+  ['key_dense', 'key'],
+  ['value_dense', 'value'],
+  ['output_dense', 'attention_output'],
+]);
 
 /** The part that a layer keeps under the attribute `key`. */
 export function partOf(className: string | null, config: JsonRecord | null, key: string): LayerPart {
-  const projection = ATTENTION[key];
+  const projection = ATTENTION.get(key);
   if (projection !== undefined) return { name: projection, className: 'EinsumDense', config };
   if (/seed_generator$/.test(key)) return { name: key, className: 'SeedGenerator', config: null };
-  const cell = key === 'cell' ? CELLS[className ?? ''] : undefined;
+  const cell = key === 'cell' ? CELLS.get(className ?? '') : undefined;
   if (cell !== undefined) return { name: snakeCase(cell), className: cell, config };
   const inner = serialised(config?.[key === 'forward_layer' ? 'layer' : key]);
   if (key === 'backward_layer' && inner.className === null) {

@@ -597,6 +597,9 @@ def archive(weights=bytes(plain), config=json.dumps({"class_name": "Sequential",
     return stream.getvalue()
 
 
+bad("layer-constructor-without-weights.keras", archive(bytes(made(lambda f: f.create_group("layers/constructor/vars"))), json.dumps(
+    {"class_name": "Sequential", "config": {"layers": [{"class_name": "constructor", "config": {"name": "__proto__"}}]}}).encode()),
+    "MODEL_NO_TENSORS")
 bad("no-weights.keras", archive(None), "KERAS_WEIGHTS")
 bad("weights-cut.keras", archive(bytes(plain[:-1])), "HDF5_TRUNCATED")
 bad("weights-are-json.keras", archive(b"{}" * 20), "HDF5_MALFORMED")
