@@ -14,6 +14,17 @@ const expected = JSON.parse(readFileSync(vector('expected-tfjs.json'), 'utf8')) 
 >;
 const good = (file: string): string => vector(`good/tfjs/${file}`);
 
+/** A weight of an LSTM of 3 units: Keras' gates are i, f, c, o, ONNX's i, o, f, c, with a bias for the state behind. */
+function inOnnxOrder({ shape, values }: { readonly shape: readonly number[]; readonly values: readonly number[] }) {
+  const rows = shape.length === 2 ? shape[0]! : 1;
+  const moved = Array.from({ length: 12 * rows }, (_, at) => {
+    const [row, gate, unit] = [Math.floor(at / 12), Math.floor((at % 12) / 3), at % 3];
+    return values[12 * row + 3 * 'ifco'.indexOf('iofc'[gate]!) + unit]!;
+  });
+  if (shape.length === 2) return { shape: [1, ...shape], values: moved };
+  return { shape: [1, 24], values: [...moved, ...Array<number>(12).fill(0)] };
+}
+
 for (const folder of Object.keys(expected)) {
   test(`${folder}: names, shapes and values are those that the library decodes, by folder and by file`, async () => {
     for (const where of [good(folder), good(`${folder}/${folder === 'bare' ? 'weights_manifest' : 'model'}.json`)]) {
@@ -25,7 +36,7 @@ for (const folder of Object.keys(expected)) {
         Object.keys(expected[folder]!),
       );
       for (const { name, shape, elements, read } of numeric) {
-        const wanted = expected[folder]![name]!;
+        const wanted = name.startsWith('lstm/') ? inOnnxOrder(expected[folder]![name]!) : expected[folder]![name]!;
         assert.deepEqual(shape, wanted.shape, name);
         assert.deepEqual(
           [...(await read(0, elements))].map((x) => x + 0),
@@ -93,8 +104,8 @@ test('where outputs lie: by the layers’ classes, by the operators that take a 
     'separable/pointwise_kernel': '3,2,0,1',
     'transposed/kernel': '2,3,0,1',
     'conv1d/kernel': '2,1,0',
-    'lstm/kernel': '1,0',
-    'lstm/recurrent_kernel': '1,0',
+    'lstm/kernel': '2,1',
+    'lstm/recurrent_kernel': '2,1',
     'dense/kernel': '1,0',
   });
   // `both` is used plain and transposed.
@@ -147,7 +158,6 @@ test('the graph in ONNX’s terms, in an order that can be computed', async () =
     ['d', 'n', 'p'],
   );
   await model.close();
-  assert.equal((await openModel(good('layers'))).graph, null);
 });
 
 /** A graph model of given nodes, whose weights have zeros for bytes. */

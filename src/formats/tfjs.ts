@@ -7,6 +7,7 @@ import { type ByteSource, type ErrorFacts, inputError, type Json } from '../base
 import { parseBoundedJson } from './bounded-json.js';
 import { storedBytes } from './elements.js';
 import { ForwardReader } from './forward-reader.js';
+import { graphOfTfjsLayers } from './keras-graph-tfjs.js';
 import { MAX_TENSORS, MAX_TFJS_JSON, MAX_TFJS_STRINGS } from './limits.js';
 import type { DType, Model } from './model.js';
 import { type ModelFiles, modelOf } from './opened.js';
@@ -28,7 +29,7 @@ const CODES: Readonly<Record<string, 'U8' | 'U16' | 'F16'>> = { uint8: 'U8', uin
 /**
  * @returns null for JSON of something else
  * @throws `TFJS_MANIFEST`, `TFJS_DTYPE`, `TFJS_QUANTISATION`, `TFJS_SHAPE`, `TFJS_SIZE`, `TFJS_TRUNCATED`, `TFJS_TOO_MANY`,
- * `MODEL_PATH_ESCAPES`, `MODEL_PART_MISSING`, `JSON_…`
+ * `MODEL_PATH_ESCAPES`, `MODEL_PART_MISSING`, `JSON_…`, `KERAS_CONFIG`, `KERAS_TOO_MANY`, `KERAS_TOO_DEEP`
  */
 export async function openTfjs(source: ByteSource, files: ModelFiles): Promise<Model | null> {
   if (source.byteLength > MAX_TFJS_JSON) return null;
@@ -48,10 +49,13 @@ export async function openTfjs(source: ByteSource, files: ModelFiles): Promise<M
     return outputsFirst === undefined ? tensor : { ...tensor, outputsFirst };
   });
   const byName = new Map(placed.map((tensor) => [tensor.name, tensor]));
+  const topology = isRecord(json) ? json.modelTopology : undefined;
+  const graph = await graphOfTfjs(topology, byName, source.name);
+  const layers = graph === null ? graphOfTfjsLayers(topology, byName, source.name) : null;
   return modelOf(files, {
     format: 'tfjs',
-    tensors: placed,
-    graph: isRecord(json) ? await graphOfTfjs(json.modelTopology, byName, source.name) : null,
+    tensors: placed.map((tensor) => layers?.views.get(tensor.name) ?? tensor),
+    graph: graph ?? layers?.graph ?? null,
     opset: null,
     metadata: new Map(
       ['format', 'generatedBy', 'convertedBy'].flatMap((key) => {

@@ -61,7 +61,7 @@ export function walkGraph(graph: Graph, ints: ReadonlyMap<string, readonly numbe
       scope.set(name, {
         axes: own,
         ints: ints.get(tensor.name),
-        stored: { tensor, perm: tensor.shape.map((_, k) => k) },
+        ...(tensor.implied ? {} : { stored: { tensor, perm: tensor.shape.map((_, k) => k) } }),
       });
     }
     for (const node of inner.nodes) step(node, scope);
