@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { memorySource } from '../base/index.js';
 import { buildSafetensors, openModel } from '../formats/index.js';
 import { canonicalise } from './index.js';
-import { canonicalNet, floats, groupText, node, value } from './testing/nets.js';
+import { canonicalNet, floats, groupText, type Net, node, value } from './testing/nets.js';
 
 const NAMES = Object.getOwnPropertyNames(Object.prototype);
 
@@ -33,4 +33,18 @@ test('tensors of any name are written, read and told apart', async () => {
   assert.deepEqual([...model.tensors.keys()].sort(), [...NAMES].sort());
   const { tensors } = await canonicalise(model);
   for (const [k, name] of NAMES.entries()) assert.deepEqual(tensors.get(name)?.shape, [k + 1], name);
+});
+
+test('weights of fewer axes than their operator takes are told apart from real ones', async () => {
+  for (const op of ['ConvTranspose', 'Conv', 'MatMul', 'Gemm', 'LSTM', 'GRU']) {
+    for (const domain of ['', 'other']) {
+      const net: Net = {
+        inputs: [value('x', 1, 4)],
+        outputs: [value('y', 1, 4)],
+        nodes: [node(op, 'x w', 'y', {}, domain)],
+        tensors: [floats('w', 4)],
+      };
+      assert.deepEqual((await canonicalNet(net)).groups, [], `${domain} ${op}`);
+    }
+  }
 });

@@ -175,7 +175,8 @@ const PASSES = new Set(['Identity', 'Cast', 'Transpose', 'DequantizeLinear', 'Sh
 
 type Order = (perm: readonly number[], node: GraphNode) => readonly number[];
 const turned: Order = (perm) => (perm.length === 2 ? [perm[1]!, perm[0]!] : perm);
-const inOut: Order = (perm) => [perm[1]!, perm[0]!, ...perm.slice(2)];
+/** Of fewer axes than two a hostile file alone makes a weight. */
+const inOut: Order = (perm) => (perm.length < 2 ? perm : [perm[1]!, perm[0]!, ...perm.slice(2)]);
 const gemmB: Order = (perm, node) => (attributeOf.number(node, 'transB', 0) ? perm : turned(perm, node));
 const gemmA: Order = (perm, node) => (attributeOf.number(node, 'transA', 0) ? turned(perm, node) : perm);
 const oneDirection: Order = (perm) => perm.slice(1);
