@@ -13,6 +13,8 @@ export interface Document {
   numbers(): Float64Array;
   text(): string;
   skip(): void;
+  /** Where in the file the next value begins. */
+  offset(): number;
   /** Nothing follows. */
   end(): void;
 }

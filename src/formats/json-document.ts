@@ -173,6 +173,10 @@ export function jsonDocument(bytes: Uint8Array, where: string): Document {
     },
     text,
     skip,
+    offset() {
+      peek();
+      return at;
+    },
     end() {
       if (peek() !== -1) fail('something follows the document');
     },

@@ -10,6 +10,7 @@ import type { Model } from './model.js';
 import { type ModelFiles, modelOf } from './opened.js';
 import { MISSING_IS_ZERO, MISSING_LEFT, tensorsOfTrees, ZERO_IS_MISSING } from './trees.js';
 import { type StoredNode, type StoredTrees, treesBuilder } from './trees-builder.js';
+import { lightgbmEdits } from './write-trees-lightgbm.js';
 
 export const looksLikeLightgbm = (head: Uint8Array): boolean =>
   /^tree\r?\n/.test(Buffer.from(head.subarray(0, 6)).toString('latin1'));
@@ -83,7 +84,7 @@ export async function openLightgbm(source: ByteSource, files: ModelFiles): Promi
   );
   return modelOf(files, {
     format: 'lightgbm',
-    tensors: tensorsOfTrees(ensemble),
+    tensors: tensorsOfTrees(ensemble, lightgbmEdits({ source, places: builder.places(), ensemble })),
     graph: null,
     opset: null,
     metadata: new Map(

@@ -48,9 +48,16 @@ export class Attributes {
   async tensor(name: string): Promise<{ readonly values: Float64Array; readonly isDouble: boolean } | null> {
     const value = this.#values.get(name);
     if (value === undefined) return null;
-    if (typeof value !== 'object' || !('dtype' in value)) return this.fail(`${name} is no tensor`, {});
-    const tensor = value as Tensor;
+    const tensor = this.storedTensor(name);
     return { values: await tensor.read(0, tensor.elements), isDouble: tensor.dtype === 'F64' };
+  }
+
+  /** The tensor as it is stored. */
+  storedTensor(name: string): Tensor {
+    const value = this.#values.get(name);
+    if (value === undefined || typeof value !== 'object' || !('dtype' in value))
+      return this.fail(`${name} is no tensor`, {});
+    return value as Tensor;
   }
 
   #list<T>(name: string, length: number | null, value: readonly T[] | null): readonly T[] {

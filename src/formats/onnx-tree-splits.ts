@@ -1,6 +1,7 @@
 /** TreeEnsemble of ai.onnx.ml 5: splits and leaves in lists of their own, several leaves may be one. */
 import { inputError } from '../base/index.js';
 import { type Attributes, splitNode } from './onnx-tree-attributes.js';
+import type { FoundTrees } from './onnx-trees.js';
 import type { Comparison, TreeEnsemble } from './trees.js';
 import { type StoredNode, treesBuilder } from './trees-builder.js';
 
@@ -13,7 +14,7 @@ const AGGREGATES: readonly TreeEnsemble['aggregate'][] = ['average', 'sum', 'min
  * how the operator writes a tree of a single leaf, and becomes that leaf.
  * @throws `TREES_LIST` and what the builder throws
  */
-export async function splitForest(attributes: Attributes, name: string): Promise<TreeEnsemble> {
+export async function splitForest(attributes: Attributes, name: string): Promise<FoundTrees> {
   const { where } = attributes;
   const splits = await needed(attributes, 'nodes_splits', null);
   const size = splits.values.length;
@@ -60,7 +61,7 @@ export async function splitForest(attributes: Attributes, name: string): Promise
   });
   const aggregate = attributes.number('aggregate_function', 1);
   const transform = attributes.number('post_transform', 0);
-  return builder.done(
+  const ensemble = builder.done(
     {
       name,
       precision: splits.isDouble ? 'F64' : 'F32',
@@ -73,6 +74,7 @@ export async function splitForest(attributes: Attributes, name: string): Promise
     },
     where,
   );
+  return { ensemble, places: builder.places(), thresholds: attributes.storedTensor('nodes_splits') };
 }
 
 async function needed(attributes: Attributes, name: string, length: number | null) {

@@ -4,11 +4,11 @@
  * Source: docs/Operators-ml.md of onnx/onnx.
  */
 import { inputError } from '../base/index.js';
-import type { AttributeValue, Graph, GraphNode } from './model.js';
+import type { AttributeValue, Graph, GraphNode, Tensor } from './model.js';
 import { Attributes, splitNode } from './onnx-tree-attributes.js';
 import { splitForest } from './onnx-tree-splits.js';
 import type { Comparison, TreeEnsemble } from './trees.js';
-import { type StoredNode, treesBuilder } from './trees-builder.js';
+import { type NodePlaces, type StoredNode, treesBuilder } from './trees-builder.js';
 
 const DOMAIN = 'ai.onnx.ml';
 const OLDER = new Map([
@@ -16,13 +16,21 @@ const OLDER = new Map([
   ['TreeEnsembleRegressor', 'target'],
 ]);
 
-/** Every ensemble of the graph, by the names of their nodes. @throws `TREES_…` */
-export async function treesOfGraph(graph: Graph): Promise<readonly TreeEnsemble[]> {
-  const found: TreeEnsemble[] = [];
+/** An ensemble, and how its node states it. */
+export interface FoundTrees {
+  readonly ensemble: TreeEnsemble;
+  readonly places: NodePlaces;
+  /** The attribute that holds thresholds as a tensor, null where they are a list of floats. */
+  readonly thresholds: Tensor | null;
+}
+
+/** Every ensemble of the graph, by the names of their nodes, in their order. @throws `TREES_…` */
+export async function treesOfGraph(graph: Graph): Promise<readonly FoundTrees[]> {
+  const found: FoundTrees[] = [];
   const taken = new Set<string>();
   for (const [index, node] of nodesOf(graph).entries()) {
     const leaves = OLDER.get(node.op);
-    if (node.domain !== DOMAIN || (leaves === undefined && node.op !== 'TreeEnsemble')) continue;
+    if (!isTrees(node)) continue;
     const given = node.name === '' ? `${node.op}_${index}` : node.name;
     const name = taken.has(given) ? `${given}#${index}` : given;
     taken.add(name);
@@ -31,6 +39,9 @@ export async function treesOfGraph(graph: Graph): Promise<readonly TreeEnsemble[
   }
   return found;
 }
+
+export const isTrees = ({ op, domain }: Pick<GraphNode, 'op' | 'domain'>): boolean =>
+  domain === DOMAIN && (OLDER.has(op) || op === 'TreeEnsemble');
 
 function nodesOf(graph: Graph): readonly GraphNode[] {
   const inside = graph.nodes.flatMap((node) => [...node.attributes.values()].flatMap(graphsIn).flatMap(nodesOf));
@@ -60,7 +71,7 @@ const AGGREGATES: ReadonlyMap<string, TreeEnsemble['aggregate']> = new Map([
 ]);
 
 /** @param leaves prefix of the attributes of leaf values: `class` or `target` */
-async function listedForest(attributes: Attributes, leaves: string, name: string): Promise<TreeEnsemble> {
+async function listedForest(attributes: Attributes, leaves: string, name: string): Promise<FoundTrees> {
   const { where } = attributes;
   const modes = attributes.texts('nodes_modes', attributes.numbers('nodes_treeids', null).length);
   const size = modes.length;
@@ -108,7 +119,7 @@ async function listedForest(attributes: Attributes, leaves: string, name: string
   });
   const base = await attributes.tensor('base_values_as_tensor');
   const aggregate = attributes.text('aggregate_function', 'SUM');
-  return builder.done(
+  const ensemble = builder.done(
     {
       name,
       precision: doubles?.isDouble === true ? 'F64' : 'F32',
@@ -122,6 +133,8 @@ async function listedForest(attributes: Attributes, leaves: string, name: string
     },
     where,
   );
+  const thresholds = doubles === null ? null : attributes.storedTensor('nodes_values_as_tensor');
+  return { ensemble, places: builder.places(), thresholds };
 }
 
 type Places = ReadonlyMap<number, ReadonlyMap<number, number>>;

@@ -9,6 +9,7 @@ import { type ModelFiles, modelOf } from './opened.js';
 import { type Field, WireReader } from './protobuf.js';
 import { type StoredTensor, storedTensor } from './stored-tensor.js';
 import { tensorsOfTrees } from './trees.js';
+import { onnxEdits } from './write-trees-onnx.js';
 
 interface Walk {
   readonly reader: WireReader;
@@ -55,8 +56,12 @@ export async function openOnnx(files: ModelFiles): Promise<Model | null> {
   if (irVersion === null) reader.fail('the model states no IR version', 0);
   if (imports === 0) reader.fail('the model states no operator set', files.main.byteLength);
   const graph = await readGraph(walk, graphField, '', 0);
-  const trees = await treesOfGraph(graph);
-  const tensors = [...walk.tensors, ...trees.flatMap(tensorsOfTrees)];
+  const found = await treesOfGraph(graph);
+  const trees = found.map(({ ensemble }) => ensemble);
+  const tensors = [
+    ...walk.tensors,
+    ...found.flatMap((one, order) => tensorsOfTrees(one.ensemble, onnxEdits(files.main, one, order))),
+  ];
   return modelOf(files, { format: 'onnx', tensors, graph, opset, metadata, trees });
 }
 

@@ -13,7 +13,17 @@ export interface Stretch {
 
 export type Storage =
   | { readonly kind: 'bytes'; readonly stretches: readonly Stretch[] }
-  | { readonly kind: 'values'; read(start: number, end: number): Promise<Float64Array> };
+  | {
+      readonly kind: 'values';
+      read(start: number, end: number): Promise<Float64Array>;
+      /** How changed values are written, where the file holds them as text, or among others: absent where they are not. */
+      edits?(values: Float64Array): Promise<readonly Edit[]>;
+    };
+
+/** Bytes of a file that others take the place of, as many or not. */
+export interface Edit extends Stretch {
+  readonly bytes: Uint8Array;
+}
 
 export interface StoredTensor extends Tensor {
   readonly storage: Storage;
@@ -82,7 +92,7 @@ export function storedTensor(
     shape,
     elements,
     storage,
-    writable: storage.kind === 'bytes' && dtype !== 'STRING',
+    writable: storage.kind === 'bytes' ? dtype !== 'STRING' : storage.edits !== undefined,
     read: (start, end) => readElements(name, dtype, elements, storage, start, end),
   };
 }

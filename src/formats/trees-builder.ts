@@ -44,6 +44,15 @@ export interface TreesBuilder {
   add(trees: StoredTrees): void;
   /** @throws `TREES_EMPTY` */
   done(facts: Facts, where: string): TreeEnsemble;
+  /** Where the file has each node, for whoever writes one. */
+  places(): NodePlaces;
+}
+
+export interface NodePlaces {
+  /** [nodes]: which call of `add` brought it, from 0. */
+  readonly added: Int32Array;
+  /** [nodes]: the file's own number of it. */
+  readonly index: Int32Array;
 }
 
 type Numbers = Int32Array | Uint8Array | Float64Array;
@@ -97,6 +106,9 @@ export function treesBuilder(): TreesBuilder {
   const leafStart = growing((length) => new Int32Array(length));
   const leafOutput = growing((length) => new Int32Array(length));
   const leaf = growing((length) => new Float64Array(length));
+  const placeAdded = growing((length) => new Int32Array(length));
+  const placeIndex = growing((length) => new Int32Array(length));
+  let calls = 0;
   let highestFeature = -1;
   let highestOutput = -1;
 
@@ -170,11 +182,15 @@ export function treesBuilder(): TreesBuilder {
           seen[index] = 1;
           const read = node(index);
           const at = addNode(read, `${where}, node ${index}`);
+          placeAdded.push(calls);
+          placeIndex.push(index);
           if (parent >= 0) (isLeft ? left : right).set(parent, at);
           if (read.comparison !== 'leaf') stack.push(read.right, at, 0, read.left, at, 1);
         }
       }
+      calls++;
     },
+    places: () => ({ added: placeAdded.taken(), index: placeIndex.taken() }),
     done(facts, where) {
       categoryStart.push(category.length);
       leafStart.push(leaf.length);

@@ -12,7 +12,7 @@
  */
 import { inputError } from '../base/index.js';
 import type { DType } from './model.js';
-import { type StoredTensor, storedTensor } from './stored-tensor.js';
+import { type Edit, type StoredTensor, storedTensor } from './stored-tensor.js';
 
 /** What sends an example to the left. `trees.comparison` holds the place in this list. */
 export const COMPARISONS = ['leaf', '<', '<=', '>', '>=', 'in', 'not in'] as const;
@@ -67,8 +67,11 @@ export interface TreeEnsemble {
   readonly leaf: Float64Array;
 }
 
-/** The arrays as tensors, in the order of the type. */
-export function tensorsOfTrees(ensemble: TreeEnsemble): readonly StoredTensor[] {
+/** Gives the bytes by which the file states other thresholds; see `write-trees.ts`. */
+export type ThresholdEdits = (thresholds: Float64Array) => Promise<readonly Edit[]>;
+
+/** The arrays as tensors, in the order of the type. @param edits absent: nothing of it can be written */
+export function tensorsOfTrees(ensemble: TreeEnsemble, edits?: ThresholdEdits): readonly StoredTensor[] {
   const prefix = ensemble.name === '' ? 'trees' : `${ensemble.name}/trees`;
   const { precision } = ensemble;
   const arrays: readonly (readonly [string, DType, Float64Array | Int32Array | Uint8Array])[] = [
@@ -91,13 +94,14 @@ export function tensorsOfTrees(ensemble: TreeEnsemble): readonly StoredTensor[] 
     storedTensor('TREES', `${prefix}.${name}`, dtype, [values.length], {
       kind: 'values',
       read: async (start, end) => Float64Array.from(values.subarray(start, end)),
+      ...(name === 'threshold' && edits !== undefined ? { edits } : {}),
     }),
   );
 }
 
 /** Names of the tensors that show a model's ensembles: no weights of layers. */
 export const treeTensorNames = ({ trees = [] }: { readonly trees?: readonly TreeEnsemble[] }): ReadonlySet<string> =>
-  new Set(trees.flatMap(tensorsOfTrees).map(({ name }) => name));
+  new Set(trees.flatMap((ensemble) => tensorsOfTrees(ensemble)).map(({ name }) => name));
 
 /** @throws `TREES_EMPTY` where no tree of the model splits and none gives a value */
 export function checkTrees(ensemble: TreeEnsemble, where: string): TreeEnsemble {

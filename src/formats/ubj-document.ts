@@ -206,6 +206,10 @@ export function ubjDocument(bytes: Uint8Array, where: string): Document {
     },
     text,
     skip: () => skip(),
+    offset() {
+      while (given === null && isNext('N')) at++;
+      return at;
+    },
     end() {
       if (at !== bytes.length)
         fail('COUNT', 'something follows the document', `the end of the file`, `${bytes.length - at} bytes`);

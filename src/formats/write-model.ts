@@ -1,6 +1,7 @@
 /**
  * Writes a changed copy of a model: byte for byte the original, with the values of some tensors replaced in their own
- * type. Lengths never change, so nothing else of the file has to be understood, moved or lost.
+ * type. Lengths never change, so nothing else of the file has to be understood, moved or lost; numbers that a file holds
+ * as text (thresholds of trees) may take more or fewer characters, and what follows moves.
  */
 import { randomUUID } from 'node:crypto';
 import { access, type FileHandle, mkdir, open, realpath, rename, rm } from 'node:fs/promises';
@@ -32,7 +33,8 @@ export async function writeModel(
   outPath: string,
   progress: Progress = noProgress,
 ): Promise<void> {
-  const patches = await Promise.all((await writtenOnce(patchesOf(model, changes))).map(inArchive));
+  const replaced = [...patchesOf(model, changes), ...(await editsOf(model, changes))];
+  const patches = await Promise.all((await writtenOnce(replaced)).map(inArchive));
   await checkUnsaid(model.sources, patches);
   const [main, ...parts] = model.sources;
   const folder = path.dirname(outPath);
@@ -107,7 +109,8 @@ function patchesOf(model: Model, changes: ReadonlyMap<string, NewValues>): reado
   for (const [name, values] of changes) {
     const tensor = model.tensors.get(name);
     if (tensor === undefined) throw inputError('WRITE_UNKNOWN_TENSOR', 'the model has no such tensor', { where: name });
-    if (!isStoredTensor(tensor) || !tensor.writable || tensor.storage.kind !== 'bytes') {
+    const isEdited = isStoredTensor(tensor) && tensor.storage.kind === 'values' && tensor.writable;
+    if (!isEdited && (!isStoredTensor(tensor) || !tensor.writable || tensor.storage.kind !== 'bytes')) {
       throw inputError(
         'WRITE_NOT_WRITABLE',
         'this tensor is stored in a form whose values cannot be replaced in place',
@@ -124,6 +127,7 @@ function patchesOf(model: Model, changes: ReadonlyMap<string, NewValues>): reado
         where: name,
       });
     }
+    if (tensor.storage.kind !== 'bytes') continue;
     let base = 0;
     for (const stretch of tensor.storage.stretches) {
       const start = base;
@@ -132,6 +136,20 @@ function patchesOf(model: Model, changes: ReadonlyMap<string, NewValues>): reado
     }
   }
   checkOverlap(model, changes);
+  return patches;
+}
+
+/** Where values stand as text or between others, the format's own writer says what takes their place. */
+async function editsOf(model: Model, changes: ReadonlyMap<string, NewValues>): Promise<readonly Patch[]> {
+  const patches: Patch[] = [];
+  for (const [name, given] of changes) {
+    const tensor = model.tensors.get(name)!;
+    if (!isStoredTensor(tensor) || tensor.storage.kind !== 'values' || tensor.storage.edits === undefined) continue;
+    const values = given instanceof Float64Array ? given : await given(0, tensor.elements);
+    for (const { source, offset, length, bytes } of await tensor.storage.edits(values)) {
+      patches.push({ source, offset, length, size: bytes.length, read: async (from, to) => bytes.subarray(from, to) });
+    }
+  }
   return patches;
 }
 
@@ -191,16 +209,20 @@ async function writeFile(
   const handle = await open(target, 'wx+', 0o644);
   try {
     let at = 0;
+    // How much further on what follows lies in the copy.
+    let shift = 0;
     for (const patch of mine) {
-      await copyRange(source, handle, at, patch.offset, wrote);
-      for (let from = 0; from < patch.length; from += CHUNK_ELEMENTS * 8) {
-        const to = Math.min(patch.length, from + CHUNK_ELEMENTS * 8);
-        await writeAll(handle, await patch.read(from, to), patch.offset + from);
+      const size = patch.size ?? patch.length;
+      await copyRange(source, handle, { start: at, end: patch.offset, shift }, wrote);
+      for (let from = 0; from < size; from += CHUNK_ELEMENTS * 8) {
+        const to = Math.min(size, from + CHUNK_ELEMENTS * 8);
+        await writeAll(handle, await patch.read(from, to), patch.offset + shift + from);
         wrote(to - from);
       }
       at = patch.offset + patch.length;
+      shift += size - patch.length;
     }
-    await copyRange(source, handle, at, source.byteLength, wrote);
+    await copyRange(source, handle, { start: at, end: source.byteLength, shift }, wrote);
     for (const entry of new Set(mine.flatMap((patch) => patch.entry ?? []))) await renewChecksum(handle, entry);
     await handle.sync();
   } finally {
@@ -211,13 +233,12 @@ async function writeFile(
 async function copyRange(
   source: ByteSource,
   handle: FileHandle,
-  start: number,
-  end: number,
+  { start, end, shift }: { readonly start: number; readonly end: number; readonly shift: number },
   wrote: (bytes: number) => void,
 ): Promise<void> {
   for (let at = start; at < end; at += COPY_BYTES) {
     const stop = Math.min(end, at + COPY_BYTES);
-    await writeAll(handle, await source.slice(at, stop), at);
+    await writeAll(handle, await source.slice(at, stop), at + shift);
     wrote(stop - at);
   }
 }

@@ -4,7 +4,9 @@ import type { Stretch } from './stored-tensor.js';
 
 /** New bytes of a stretch. */
 export interface NewBytes extends Stretch {
-  /** Bytes [from, to) of the stretch. */
+  /** Bytes that take the place of the stretch, where they are not as many. */
+  readonly size?: number;
+  /** Bytes [from, to) of what is written. */
   read(from: number, to: number): Promise<Uint8Array>;
 }
 

@@ -6,6 +6,8 @@ import type { StoredNode } from './trees-builder.js';
 
 export interface XgboostTree {
   readonly left: Int32Array;
+  /** Where in the file the list of thresholds and leaf values begins. */
+  readonly conditionsAt: number;
   /** @param output that the leaves add to, where they are no vectors */
   node(output: number): (index: number) => StoredNode;
 }
@@ -33,7 +35,9 @@ const isList = (name: string): name is List =>
 export function readXgboostTree(doc: Document, where: string): XgboostTree {
   const lists = new Map<List, Float64Array | Int32Array | Float32Array | Uint8Array>();
   let vector = 1;
+  let conditionsAt = 0;
   doc.members((name) => {
+    if (name === 'split_conditions') conditionsAt = doc.offset();
     if (isList(name)) lists.set(name, compact(name, doc.numbers()));
     else if (name === 'tree_param') {
       doc.members((parameter) => {
@@ -79,6 +83,7 @@ export function readXgboostTree(doc: Document, where: string): XgboostTree {
   };
   return {
     left: left!,
+    conditionsAt,
     node: (output) => (index) => {
       if (left![index] === -1) {
         const values = leafValues(index);

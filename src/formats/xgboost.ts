@@ -10,8 +10,9 @@ import type { Model } from './model.js';
 import { type ModelFiles, modelOf } from './opened.js';
 import { storedTensor } from './stored-tensor.js';
 import { type TreeEnsemble, tensorsOfTrees } from './trees.js';
-import { treesBuilder } from './trees-builder.js';
+import { type NodePlaces, treesBuilder } from './trees-builder.js';
 import { looksLikeUbj, ubjDocument } from './ubj-document.js';
+import { xgboostEdits } from './write-trees-xgboost.js';
 import { readXgboostTree, type XgboostTree } from './xgboost-tree.js';
 
 const refuse = (code: string, message: string, facts: ErrorFacts): never => {
@@ -70,8 +71,9 @@ export async function openXgboost(source: ByteSource, files: ModelFiles): Promis
       metadata,
     });
   }
-  const ensemble = ensembleOf(read, source.name);
-  const tensors = tensorsOfTrees(ensemble);
+  const { ensemble, places } = ensembleOf(read, source.name);
+  const lists = Float64Array.from(read.trees, (tree) => tree.conditionsAt);
+  const tensors = tensorsOfTrees(ensemble, xgboostEdits({ source, isBinary, lists, places, ensemble }));
   return modelOf(files, { format: 'xgboost', tensors, graph: null, opset: null, metadata, trees: [ensemble] });
 }
 
@@ -170,7 +172,7 @@ function baseScore(read: Read, where: string): Float64Array {
   return values;
 }
 
-function ensembleOf(read: Read, where: string): TreeEnsemble {
+function ensembleOf(read: Read, where: string): { readonly ensemble: TreeEnsemble; readonly places: NodePlaces } {
   const { booster, trees, treeInfo, weightDrop, featureNames } = read;
   if (booster !== 'gbtree' && booster !== 'dart') {
     refuse('BOOSTER', 'the booster is of a kind that is not read', {
@@ -197,7 +199,7 @@ function ensembleOf(read: Read, where: string): TreeEnsemble {
       node: tree.node(treeInfo[index]!),
     });
   }
-  return builder.done(
+  const ensemble = builder.done(
     {
       name: '',
       precision: 'F32',
@@ -210,6 +212,7 @@ function ensembleOf(read: Read, where: string): TreeEnsemble {
     },
     where,
   );
+  return { ensemble, places: builder.places() };
 }
 
 /** gblinear stores a weight for each input and output, input by input, and behind them a bias for each output. */
