@@ -3,7 +3,7 @@
  * and tests as a suspect. It does not depend on the suspect, so it is measured once a release and kept (theory §11).
  */
 import { alignTables, carryUnits, type TableTensor, type WeightTable } from '../align/index.js';
-import { randomPermutation, seededRandom } from '../base/index.js';
+import { type RandomStream, randomPermutation, seededRandom } from '../base/index.js';
 import {
   deviation,
   eachMarkedRow,
@@ -11,15 +11,20 @@ import {
   type OpenedKeys,
   permuteAxis,
   type ReleasePlan,
+  strengthOf,
 } from '../mark/index.js';
 import { clopperPearson } from '../stats/index.js';
 import { markTest, orderTest } from './exact.js';
 import { EXACT_LEVEL } from './order.js';
 import { TRIALS } from './power.js';
-import { NAMED_TWEAKS, tweakTable } from './tweaks.js';
+import { NAMED_TWEAKS, type NamedTweak, prune, quantise, tweakTable } from './tweaks.js';
 
 export const PERMUTED = 'permuted and rescaled';
-const TWEAKS = [...NAMED_TWEAKS, PERMUTED] as const;
+/** What an informed thief does: another order and scale, tuned further, half of it pruned, 4 bits. */
+export const EVERYTHING = 'all at once';
+type ExactTweak = NamedTweak | typeof PERMUTED | typeof EVERYTHING;
+/** Those that `no-evidence` rests on. */
+const TWEAKS: readonly ExactTweak[] = [...NAMED_TWEAKS, PERMUTED];
 
 /** An order line at or below this is found whatever the correction: the mark, which costs more, need not be read as well. */
 const PLAIN = -30;
@@ -42,7 +47,7 @@ export function markedTable(plan: ReleasePlan, reference: WeightTable, keys: Ope
     const own = reference.tensors.get(marked.tensor);
     if (own === undefined) continue;
     const values = Float64Array.from(own.values);
-    const size = plan.strength * deviation(own.values);
+    const size = strengthOf(plan, marked) * deviation(own.values);
     eachMarkedRow(plan, marked, keys, (row, chips) => {
       const start = row * marked.width;
       for (let k = 0; k < chips.length; k++) values[start + k] = values[start + k]! + size * chips[k]!;
@@ -73,24 +78,24 @@ export function exactTrials(
   plan: ReleasePlan,
   reference: WeightTable,
   keys: OpenedKeys,
-  onTrial: (done: number, of: number) => void = () => {},
+  {
+    tweaks = TWEAKS,
+    trials = TRIALS,
+    onTrial = () => {},
+  }: {
+    readonly tweaks?: readonly ExactTweak[];
+    readonly trials?: number;
+    readonly onTrial?: (done: number, of: number) => void;
+  } = {},
 ): ExactTrials {
   const released = releasedTable(plan, reference, keys);
   let done = 0;
   return Object.fromEntries(
-    TWEAKS.map((tweak) => [
+    tweaks.map((tweak) => [
       tweak,
-      Array.from({ length: TRIALS }, (_, trial) => {
-        const random = seededRandom(trial, `exact power ${tweak}`);
-        const suspect =
-          tweak === PERMUTED
-            ? disguise(
-                plan,
-                tweakTable(released, 'noise 30 %', () => random.unit()),
-                random,
-              )
-            : tweakTable(released, tweak, () => random.unit());
-        onTrial(++done, TWEAKS.length * TRIALS);
+      Array.from({ length: trials }, (_, trial) => {
+        const suspect = tweaked(plan, released, tweak, seededRandom(trial, `exact power ${tweak}`));
+        onTrial(++done, tweaks.length * trials);
         const order = orderTest({ plan, reference, suspect, keys, alignment: null }).log10p;
         if (order <= PLAIN) return order;
         const alignment = alignTables(plan.test, reference, suspect, 1);
@@ -100,8 +105,23 @@ export function exactTrials(
   );
 }
 
+function tweaked(plan: ReleasePlan, released: WeightTable, tweak: ExactTweak, random: RandomStream): WeightTable {
+  const uniform = () => random.unit();
+  if (tweak === PERMUTED) return disguise(plan, tweakTable(released, 'noise 30 %', uniform), random);
+  if (tweak !== EVERYTHING) return tweakTable(released, tweak, uniform);
+  const tuned = tweakTable(disguise(plan, released, random), 'noise 30 %', uniform);
+  return {
+    tensors: new Map(
+      [...tuned.tensors].map(([name, { shape, values }]) => [
+        name,
+        { shape, values: shape.length < 2 ? values : quantise(prune(values, 0.5), 4) },
+      ]),
+    ),
+  };
+}
+
 /** Every group in a new random order, every unit that may be rescaled by e^(±½), so that the order line is blind. */
-function disguise(plan: ReleasePlan, table: WeightTable, random: ReturnType<typeof seededRandom>): WeightTable {
+function disguise(plan: ReleasePlan, table: WeightTable, random: RandomStream): WeightTable {
   const moves = new Map(
     plan.test.groups.map((group) => [
       group.id,

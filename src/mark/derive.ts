@@ -3,7 +3,7 @@ import { carryUnits } from '../align/index.js';
 import { inputError } from '../base/index.js';
 import type { Segment } from '../structure/index.js';
 import { groupOrder, markedRows, type OpenedKeys, rowChips } from './keys.js';
-import { batchRows, type MarkedTensor, type ReleasePlan } from './plan.js';
+import { batchRows, type MarkedTensor, type ReleasePlan, strengthOf } from './plan.js';
 
 /** σ per group, of the batches that are open, in plan order. */
 export function groupOrders(plan: ReleasePlan, keys: OpenedKeys): ReadonlyMap<string, Uint32Array> {
@@ -79,7 +79,7 @@ export function releasedTensor(
         todo: 'repair the model before you release it',
       });
     }
-    const size = plan.strength * spread;
+    const size = strengthOf(plan, marked) * spread;
     const least = fold === null ? 0 : DEAD_ROW * fold.reduce((most, factor) => Math.max(most, Math.abs(factor)), 0);
     eachMarkedRow(plan, marked, keys, (row, chips) => {
       const factor = fold === null ? 1 : fold[row]!;

@@ -20,45 +20,70 @@ const INPUTS = 64;
 /** A free dimension is 1; inputs larger than this are not invented. */
 const MAX_INPUT = 2 ** 22;
 
+/** An original that ran on the invented inputs, against which copies are measured. */
+export interface DriftBed {
+  /** @returns null where the copy gives no answer that is a number */
+  drift(copy: string): Promise<OutputDrift | null>;
+}
+
 /**
- * Runs both models in onnxruntime on the same invented inputs.
- * @returns null where that cannot be done: no graph, inputs that are not float, no onnxruntime, or no answer that is a number
+ * Runs a model in onnxruntime on invented inputs.
+ * @returns null where that cannot be done: no graph, inputs that are not float, no onnxruntime
  */
-export async function outputDrift(original: string, copy: string): Promise<OutputDrift | null> {
+export async function driftBed(original: string): Promise<DriftBed | null> {
   const inputs = await floatInputs(original);
   if (inputs === null) return null;
-  const { shapes, card } = inputs;
+  const feeds = inventedFeeds(inputs);
+  const answers = await answersOf(original, feeds);
+  if (answers === null) return null;
+  return {
+    async drift(copy) {
+      const theirs = await answersOf(copy, feeds);
+      if (theirs === null) return null;
+      return measure(
+        answers.flatMap((ours, n) => Object.keys(ours).map((name) => [ours[name]!, theirs[n]![name]!] as const)),
+      );
+    },
+  };
+}
+
+/** Runs both models in onnxruntime on the same invented inputs. @returns null as `driftBed` and its `drift` do */
+export const outputDrift = async (original: string, copy: string): Promise<OutputDrift | null> =>
+  (await (await driftBed(original))?.drift(copy)) ?? null;
+
+interface FloatInputs {
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly card: ModelCard | null;
+}
+
+function inventedFeeds({ shapes, card }: FloatInputs): readonly Readonly<Record<string, Feed>>[] {
+  const random = seededRandom(1, 'output drift');
+  return Array.from({ length: INPUTS }, () =>
+    Object.fromEntries(
+      [...shapes].map(([name, shape]): [string, Feed] => {
+        const size = shape.reduce((all, length) => all * length, 1);
+        const data = Float32Array.from({ length: size }, (_, k) => inventedValue(card, k, random));
+        return [name, { data, shape: [...shape] }];
+      }),
+    ),
+  );
+}
+
+async function answersOf(
+  file: string,
+  feeds: readonly Readonly<Record<string, Feed>>[],
+): Promise<readonly Readonly<Record<string, Float64Array>>[] | null> {
   try {
-    const a = await createSession(original, { threads: 1 });
+    const session = await createSession(file, { threads: 1 });
     try {
-      const b = await createSession(copy, { threads: 1 });
-      try {
-        const random = seededRandom(1, 'output drift');
-        const pairs: [Float64Array, Float64Array][] = [];
-        for (let n = 0; n < INPUTS; n++) {
-          const feeds = Object.fromEntries(
-            [...shapes].map(([name, shape]): [string, Feed] => {
-              const size = shape.reduce((all, length) => all * length, 1);
-              return [
-                name,
-                {
-                  data: Float32Array.from({ length: size }, (_, k) => inventedValue(card, k, random)),
-                  shape: [...shape],
-                },
-              ];
-            }),
-          );
-          const [ya, yb] = [await a.run(feeds), await b.run(feeds)];
-          for (const name of Object.keys(ya)) {
-            pairs.push([Float64Array.from(ya[name]!.data, Number), Float64Array.from(yb[name]!.data, Number)]);
-          }
-        }
-        return measure(pairs);
-      } finally {
-        await b.close();
+      const out: Record<string, Float64Array>[] = [];
+      for (const feed of feeds) {
+        const found = Object.entries(await session.run(feed));
+        out.push(Object.fromEntries(found.map(([name, { data }]) => [name, Float64Array.from(data, Number)])));
       }
+      return out;
     } finally {
-      await a.close();
+      await session.close();
     }
   } catch (error) {
     if (error instanceof MunimentError && error.code.startsWith('COMPUTE_')) return null;
@@ -66,9 +91,7 @@ export async function outputDrift(original: string, copy: string): Promise<Outpu
   }
 }
 
-async function floatInputs(
-  file: string,
-): Promise<{ shapes: ReadonlyMap<string, readonly number[]>; card: ModelCard | null } | null> {
+async function floatInputs(file: string): Promise<FloatInputs | null> {
   const model = await openModel(file);
   try {
     const { graph } = model;

@@ -37,6 +37,8 @@ export interface MarkedTensor {
   readonly width: number;
   /** Rows marked in each batch: all of that batch's, or a keyed subset of this many. */
   readonly perBatch: number;
+  /** Where it is not the plan's: what this tensor bears, measured before the plan was committed (`spreadStrength`). */
+  readonly strength?: number;
 }
 
 export interface ReleasePlan {
@@ -77,10 +79,16 @@ export function checkPlan({ groups, marked, test }: ReleasePlan): void {
   }
 }
 
+/** In standard deviations of the tensor. */
+export const strengthOf = (plan: ReleasePlan, marked: MarkedTensor): number => marked.strength ?? plan.strength;
+
 export const planDigest = (plan: ReleasePlan): string => sha256Hex(canonicalBytes(plan as unknown as Json));
 
 export interface PlanOptions {
+  /** 0 draws an order only: the copy then answers as the original does. */
   readonly strength?: number;
+  /** Strength of single tensors, by canonical name, where it is not `strength`. */
+  readonly strengths?: ReadonlyMap<string, number>;
   readonly batches?: number;
   /** Weights up to which everything is tested and marked. Default `FULL_MARK_WEIGHTS`. */
   readonly budget?: number;
@@ -92,10 +100,11 @@ export interface PlanOptions {
 export function planRelease(model: CanonicalModel, options: PlanOptions = {}): ReleasePlan {
   const strength = options.strength ?? DEFAULT_STRENGTH;
   const batches = options.batches ?? DEFAULT_BATCHES;
-  if (!(strength > 0 && strength <= MAX_STRENGTH)) {
+  for (const one of [strength, ...(options.strengths?.values() ?? [])]) {
+    if (one >= 0 && one <= MAX_STRENGTH) continue;
     throw inputError('MARK_STRENGTH', 'the strength of the mark is out of range', {
-      expected: `above 0, at most ${MAX_STRENGTH}`,
-      got: String(strength),
+      expected: `0 to ${MAX_STRENGTH}`,
+      got: String(one),
     });
   }
   if (!(Number.isInteger(batches) && batches >= 1 && batches <= MAX_BATCHES)) {
@@ -107,7 +116,7 @@ export function planRelease(model: CanonicalModel, options: PlanOptions = {}): R
   const own = storedAlone(model);
   const movable = model.groups.filter((group) => isMovable(model, group, own));
   const markable = [...model.tensors.values()].filter(
-    (tensor) => tensor.markable && sizeOf(tensor) > 0 && own.has(tensor.name),
+    (tensor) => tensor.markable && sizeOf(tensor) > 0 && own.has(tensor.name) && strengthFor(options, tensor.name) > 0,
   );
   const whole = testPlan(model, movable, markable);
   const budget = options.budget ?? FULL_MARK_WEIGHTS;
@@ -131,10 +140,16 @@ export function planRelease(model: CanonicalModel, options: PlanOptions = {}): R
       batch: index % batches,
       segments: [...incoming, ...outgoing],
     })),
-    marked: shares(marked, batches, large ? SUBSET_SHARE : 1),
+    marked: shares(marked, batches, large ? SUBSET_SHARE : 1).map((one) => {
+      const own = strengthFor(options, one.tensor);
+      return own === strength ? one : { ...one, strength: own };
+    }),
     test,
   };
 }
+
+const strengthFor = ({ strength = DEFAULT_STRENGTH, strengths }: PlanOptions, tensor: string): number =>
+  strengths?.get(tensor) ?? strength;
 
 /** Only what a graph or the owner vouches for, and whose every tensor can be written, is permuted. */
 function isMovable(model: CanonicalModel, group: UnitGroup, own: ReadonlySet<string>): boolean {

@@ -13,6 +13,7 @@ export * from './predict.js';
 export * from './prepare.js';
 export * from './quality.js';
 export * from './read-table.js';
+export * from './score.js';
 export * from './split.js';
 export * from './table.js';
 export * from './train-model.js';

@@ -13,6 +13,8 @@ export interface Predictions {
   readonly header: readonly string[];
   /** One per row of the table, or per unit (or reading, with `every`) for a model of windows. */
   readonly rows: readonly (readonly (string | number | null)[])[];
+  /** Row of the table that each answer is for: for windows the last reading. */
+  readonly tableRows: Uint32Array;
   readonly card: ModelCard;
   /** Category texts that the training data did not have, by column: their rows are answered without that column. */
   readonly unknown: Readonly<Record<string, readonly string[]>>;
@@ -51,6 +53,7 @@ async function predictRows(model: string | Uint8Array, card: ModelCard, table: T
   return {
     header: ['row', ...answerHeader(card)],
     rows: Array.from(rows, (row) => [row + 1, ...answerOf(card, outputs, row)]),
+    tableRows: rows,
     card,
     unknown: unknownOf(card, table),
   };
@@ -74,6 +77,7 @@ async function predictWindows(
       times[windows.rows[i]!]!,
       ...answerOf(card, outputs, i),
     ]),
+    tableRows: windows.rows,
     card,
     unknown: {},
   };

@@ -1,28 +1,27 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { usageError } from '../../base/index.js';
-import {
-  beaconSource,
-  DEFAULT_STRENGTH,
-  outputDrift,
-  type Released,
-  release,
-  releaseRoom,
-  resumeRelease,
-} from '../../mark/index.js';
+import { type StrengthStudy, type StudyRequest, studyForRelease } from '../../detect/index.js';
+import { beaconSource, outputDrift, type Released, release, releaseRoom, resumeRelease } from '../../mark/index.js';
 import type { Answer, Call, Command } from '../command.js';
 import { openRoomFor } from '../open-room.js';
 import { flagOption, numberOption, textOption } from '../options.js';
+import { table } from '../table.js';
 
 export const command: Command = {
   name: 'release',
   summary: 'make a marked copy of a recorded model for one recipient',
-  usage: 'release MODEL --to RECIPIENT [--out FILE] [--strength S] [--beacon FILE|URL]',
+  usage: 'release MODEL --to RECIPIENT [--out FILE] [--strength S | --test FILE] [--beacon FILE|URL]',
   description: `Commits the original and secret seeds in the ledger, has that stamped, binds the keys to a value that came later,
 and only then draws a secret order of the hidden units and a faint mark in the weights. If anything fails, no copy is
-left and the commitment stays and counts; --resume finishes it. The model must be recorded with --keep full.`,
+left and the commitment stays and counts; --resume finishes it. The model must be recorded with --keep full.
+
+Without --strength, trial copies are made and run first: the faintest mark is taken that is found in every trial, within
+what it may cost on your test set (--test), or in drift of the outputs. The table of that study is shown before anything
+is committed, and kept, so that every recipient's copy bears the same; --study shows it and stops.`,
   examples: [
     'muniment release net.onnx --to "Example Works BV" --out net-example.onnx',
+    'muniment release net.onnx --study --test held-out.csv --target failure',
     'muniment release net.safetensors --graph net.onnx --to acme --out acme.safetensors',
     'muniment release net.onnx --to acme --beacon https://api.drand.sh/52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971',
     'muniment release --resume r-0123456789abcdef --beacon round.json --out acme.onnx',
@@ -37,8 +36,20 @@ left and the commitment stays and counts; --resume finishes it. The model must b
     strength: {
       type: 'string',
       value: 'S',
-      help: `of the mark, in standard deviations of each tensor (default ${DEFAULT_STRENGTH})`,
+      help: 'of the mark, in standard deviations of each tensor; 0 draws an order only (default: measured)',
     },
+    test: { type: 'string', value: 'FILE', help: 'labelled table on which the cost of the mark is measured' },
+    target: {
+      type: 'string',
+      value: 'COLUMN',
+      help: 'its column of the truth (default: the one the model names, or the last)',
+    },
+    'most-cost': {
+      type: 'string',
+      value: 'X',
+      help: 'what the mark may cost there: points of accuracy (default 0.1), or per cent of the RMSE (default 1)',
+    },
+    study: { type: 'boolean', help: 'show what each strength costs and buys, and release nothing' },
     batches: { type: 'string', value: 'N', help: 'key batches, of which one can be opened in court (default 2)' },
     beacon: { type: 'string', value: 'FILE|URL', help: 'drand round, or the address of a chain (quicknet)' },
     graph: { type: 'string', value: 'FILE', help: 'ONNX file of the same network, for a model without a graph' },
@@ -61,33 +72,98 @@ left and the commitment stays and counts; --resume finishes it. The model must b
       return answerOf(call, await resumeRelease(room, model ?? null, path.resolve(call.cwd, out), options), null);
     }
     const to = textOption(call, 'to');
-    if (model === undefined || to === undefined) {
+    const only = flagOption(call, 'study');
+    if (model === undefined || (to === undefined && !only)) {
       throw usageError('ARGUMENT_MISSING', 'release needs a MODEL and --to RECIPIENT', {
         todo: 'muniment release --help shows examples',
       });
     }
     const file = path.resolve(call.cwd, model);
     const isFile = (await stat(file).catch(() => null)) !== null;
-    const out = textOption(call, 'out') ?? besideModel(isFile ? model : `${model}.onnx`, to);
+    const out = path.resolve(
+      call.cwd,
+      textOption(call, 'out') ?? besideModel(isFile ? model : `${model}.onnx`, to ?? 'study'),
+    );
     const strength = numberOption(call, 'strength');
     const batches = numberOption(call, 'batches', { integer: true });
     const graph = textOption(call, 'graph');
+    const request = {
+      model: isFile ? file : model,
+      graph: graph === undefined ? null : path.resolve(call.cwd, graph),
+      plainStack: flagOption(call, 'plain-stack'),
+      ...(batches === undefined ? {} : { batches }),
+    };
+    const study =
+      strength === undefined || only
+        ? await studyForRelease(room, { ...request, ...testOptions(call), workshop: path.dirname(out) }, call.progress)
+        : null;
+    if (study !== null && (only || to === undefined)) return { json: studyJson(study), text: studyText(study) };
+    if (study !== null) for (const line of studyText(study).split('\n')) call.note(line);
     const released = await release(
       room,
       {
-        model: isFile ? file : model,
-        recipient: to,
-        out: path.resolve(call.cwd, out),
-        graph: graph === undefined ? null : path.resolve(call.cwd, graph),
-        plainStack: flagOption(call, 'plain-stack'),
-        ...(strength === undefined ? {} : { strength }),
-        ...(batches === undefined ? {} : { batches }),
+        ...request,
+        recipient: to!,
+        out,
+        strength: strength ?? study!.chosen,
+        ...(study?.strengths == null ? {} : { strengths: study.strengths }),
       },
       options,
     );
-    return answerOf(call, released, isFile ? file : null);
+    return answerOf(call, released, isFile ? file : null, study);
   },
 };
+
+function testOptions(call: Call): Pick<StudyRequest, 'test' | 'target' | 'mostCost'> {
+  const test = textOption(call, 'test');
+  const mostCost = numberOption(call, 'most-cost');
+  return {
+    test: test === undefined ? null : path.resolve(call.cwd, test),
+    target: textOption(call, 'target') ?? null,
+    ...(mostCost === undefined ? {} : { mostCost }),
+  };
+}
+
+const studyJson = ({ strengths, ...study }: StrengthStudy) => ({
+  ...study,
+  strengths: strengths === null ? null : Object.fromEntries(strengths),
+});
+
+/** One line a strength: what it costs, what it buys. */
+function studyText(study: StrengthStudy): string {
+  const { original, offers, chosen, strengths, reason } = study;
+  const unit = original?.metric === 'rmse' ? '% RMSE' : 'points';
+  const rows = offers.map(({ strength, cost, drift, power, verdict }) => [
+    `  ${strength}`,
+    cost === null ? '–' : `${cost.mean.toFixed(2)} ${unit} (worst ${cost.most.toFixed(2)})`,
+    drift === null ? '–' : `${(100 * drift.rms).toFixed(2)} %`,
+    power === null ? 'not tried: too large' : `10^${power.worst.toFixed(0)}`,
+    verdict,
+  ]);
+  const weakest = offers.find(({ power }) => power !== null)?.power;
+  return [
+    ...(original === null
+      ? []
+      : [
+          original.metric === 'accuracy'
+            ? `The original answers ${(100 * original.value).toFixed(2)} % of ${original.n} rows rightly.`
+            : `The original errs by ${original.value.toPrecision(4)} (RMSE) on ${original.n} rows.`,
+        ]),
+    table([
+      ['  strength', 'cost', 'outputs differ', weakest == null ? 'power' : `worst p of ${weakest.trials} trials`, ''],
+      ...rows,
+    ]),
+    `Strength ${chosen}: ${reason}.`,
+    ...(weakest == null
+      ? []
+      : [`A trial permutes, rescales, drifts by 30 %, prunes half and rounds to 4 bits, on the same copy.`]),
+    ...(strengths === null
+      ? []
+      : [
+          `Spread by what each tensor does to the outputs: ${[...strengths].map(([name, one]) => `${name} ${one}`).join(', ')}.`,
+        ]),
+  ].join('\n');
+}
 
 function besideModel(model: string, recipient: string): string {
   const slug = recipient
@@ -99,7 +175,12 @@ function besideModel(model: string, recipient: string): string {
   return path.join(dir, `${name}.${slug === '' ? 'copy' : slug}${ext}`);
 }
 
-async function answerOf(call: Call, released: Released, original: string | null): Promise<Answer> {
+async function answerOf(
+  call: Call,
+  released: Released,
+  original: string | null,
+  study: StrengthStudy | null = null,
+): Promise<Answer> {
   const drift = original === null ? null : await outputDrift(original, released.out);
   const shown = path.relative(call.cwd, released.out) || released.out;
   const lines = [
@@ -115,5 +196,8 @@ async function answerOf(call: Call, released: Released, original: string | null)
       `  outputs     differ by ${(100 * drift.rms).toFixed(2)} % (rms) on ${drift.inputs} random inputs${same}`,
     );
   }
-  return { json: { ...released, drift }, text: lines.join('\n') };
+  return {
+    json: { ...released, drift, ...(study === null ? {} : { study: studyJson(study) }) },
+    text: lines.join('\n'),
+  };
 }
