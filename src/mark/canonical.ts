@@ -5,6 +5,7 @@ import type { CommittableTensor } from './commitment.js';
 import { groupOrders, releasedTensor, touchedTensors } from './derive.js';
 import type { OpenedKeys } from './keys.js';
 import type { ReleasePlan } from './plan.js';
+import { committableTrees } from './tree-plan.js';
 
 const range = (start: number, end: number): readonly number[] =>
   Array.from({ length: end - start }, (_, k) => start + k);
@@ -12,7 +13,7 @@ const range = (start: number, end: number): readonly number[] =>
 /** Name under which a tensor's fold factors are committed, one per row: no tensor of a file is named so. */
 export const foldName = (tensor: string): string => `${tensor}\u0000fold`;
 
-/** Every canonical tensor, unfolded, and beside it the fold factors of those that have some. */
+/** Every canonical tensor, unfolded, beside it the fold factors of those that have some, and the arrays of tree ensembles. */
 export async function committable(model: CanonicalModel): Promise<readonly CommittableTensor[]> {
   const out: CommittableTensor[] = [];
   for (const tensor of model.tensors.values()) {
@@ -21,7 +22,7 @@ export async function committable(model: CanonicalModel): Promise<readonly Commi
     if (fold === null) continue;
     out.push({ name: foldName(tensor.name), shape: [fold.length], rows: async (s, e) => fold.subarray(s, e) });
   }
-  return out;
+  return [...out, ...committableTrees(model.model)];
 }
 
 function rowsOf(tensor: CanonicalTensor): CommittableTensor['rows'] {

@@ -6,6 +6,7 @@
 import { type PlanTensor, planGroups, type TestPlan } from '../align/index.js';
 import { canonicalBytes, evidenceError, inputError, type Json, sha256Hex } from '../base/index.js';
 import type { CanonicalModel, CanonicalTensor, Segment, UnitGroup } from '../structure/index.js';
+import type { TreePlan } from './tree-plan.js';
 
 /** Strength in standard deviations of each tensor: outputs of an 8-64-64-2 net move by 3 % (rms), and z still grows with √N at int8 and int4. */
 export const DEFAULT_STRENGTH = 0.05;
@@ -48,6 +49,8 @@ export interface ReleasePlan {
   readonly groups: readonly MovedGroup[];
   readonly marked: readonly MarkedTensor[];
   readonly test: TestPlan;
+  /** Of a model of decision trees: its thresholds are moved, and nothing else of it. */
+  readonly trees?: TreePlan;
 }
 
 /** Row r belongs to batch r mod B: disjoint, and known to all. */

@@ -26,7 +26,16 @@ import { checkSeed, type OpenedKeys, seedCommitment } from './keys.js';
 import { findModel, openGraph, openOriginal, vaultOf } from './original.js';
 import { outside } from './outside.js';
 import { type PlanOptions, planDigest, planRelease } from './plan.js';
-import { getSecrets, graphName, newSecrets, putSecrets, type ReleaseSecrets, type SecretStore } from './secrets.js';
+import {
+  getGaps,
+  getSecrets,
+  graphName,
+  newSecrets,
+  putGaps,
+  putSecrets,
+  type ReleaseSecrets,
+  type SecretStore,
+} from './secrets.js';
 import {
   type CommitmentFact,
   commitmentsOf,
@@ -34,6 +43,9 @@ import {
   releasesOf,
   type StructureSource,
 } from './statements.js';
+import type { TrainingData } from './tree-data.js';
+import { checkCopyUnmoved, releasedThresholds } from './tree-mark.js';
+import { gapRows, planTrees } from './tree-plan.js';
 
 /** What a release needs of a room. */
 export interface ReleaseRoom extends RecordingRoom {
@@ -56,6 +68,8 @@ export interface ReleaseRequest extends PlanOptions {
   readonly graph?: string | null;
   /** The owner vouches that the file is a plain stack of layers, each used by the next alone. */
   readonly plainStack?: boolean;
+  /** What a model of decision trees was trained on: its thresholds move in the gaps of this table. */
+  readonly data?: TrainingData | null;
 }
 
 /** After which act a hook is called, for tests of failure. */
@@ -78,6 +92,8 @@ export interface Released {
   readonly groups: number;
   readonly units: number;
   readonly markedWeights: number;
+  /** Gaps of the training data in which thresholds were moved; 0 for a model without trees. */
+  readonly gaps: number;
   readonly strength: number;
   readonly beacon: BeaconRecord;
   readonly assumption: string;
@@ -115,13 +131,16 @@ export async function release(
   try {
     const place = placeOf(request.out, model);
     await refuseTaken(place);
-    const plan = planRelease(canonical, request);
+    const trees = model.trees === undefined ? null : await planTrees(model, request);
+    const plan = trees?.plan ?? planRelease(canonical, request);
     const secrets = newSecrets(plan.batches);
     const bar = options.progress?.('committing the original') ?? noProgress;
-    const { root, layout } = await commitModel(await committable(canonical), secrets.originalSalt, (done, total) =>
+    const committed = [...(await committable(canonical)), ...(trees === null ? [] : [gapRows(trees.gaps)])];
+    const { root, layout } = await commitModel(committed, secrets.originalSalt, (done, total) =>
       bar.update(done, total),
     );
     await putSecrets(vault, release, secrets);
+    if (trees !== null) await putGaps(vault, release, trees.gaps);
     const predicate = {
       release,
       recipient: request.recipient,
@@ -209,18 +228,22 @@ async function finish(
     seeds: new Map(secrets.seeds.map((seed, batch) => [batch, seed])),
   };
   await mkdir(place.workshop, { recursive: true });
+  const gaps = plan.trees === undefined ? [] : await getGaps(vaultOf(room), release);
   const hidden = await mkdtemp(path.join(place.workshop, '.muniment-release-'));
   try {
     const draft = path.join(hidden, place.main);
     await writeModel(
       canonical.model,
-      releasedValues(canonical, plan, keys),
+      plan.trees === undefined
+        ? releasedValues(canonical, plan, keys)
+        : releasedThresholds(canonical.model, gaps, plan, keys),
       draft,
       options.progress?.('writing the copy'),
     );
     await options.after?.('written');
     const files = await filesIn(hidden, place.main);
     const copy = await readBack(room, commitment, draft, secrets.copySalt);
+    if (plan.trees !== undefined) await checkCopyUnmoved(canonical.model, draft, gaps);
     await options.after?.('read-back');
     const assumption = assumptionOf(beacon);
     const statement =
@@ -241,7 +264,8 @@ async function finish(
         (sum, one) => sum + Math.min(one.rows, one.perBatch * plan.batches) * one.width,
         0,
       ),
-      strength: plan.strength,
+      gaps: gaps.length,
+      strength: plan.trees?.strength ?? plan.strength,
       beacon,
       assumption,
       stamps,

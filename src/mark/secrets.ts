@@ -2,6 +2,7 @@
 import { environmentError, fromHex, fromUtf8, secretBytes, toHex, utf8 } from '../base/index.js';
 import type { StampFact } from './beacon.js';
 import { newSeeds, SEED_BYTES } from './keys.js';
+import type { Gap } from './tree-gaps.js';
 
 export interface SecretStore {
   put(name: string, bytes: Uint8Array): Promise<unknown>;
@@ -62,5 +63,19 @@ export async function getStamps(store: SecretStore, release: string): Promise<Ke
 
 export const putStamps = (store: SecretStore, release: string, kept: KeptStamps): Promise<unknown> =>
   store.put(place(release, 'stamps'), utf8(JSON.stringify(kept)));
+
+/** Values of the training data lie in the gaps of a tree ensemble, so the ledger has them by digest only. */
+export const putGaps = (store: SecretStore, release: string, gaps: readonly Gap[]): Promise<unknown> =>
+  store.put(place(release, 'gaps'), utf8(JSON.stringify(gaps)));
+
+/** @throws `MARK_TREE_GAPS_LOST` where the vault does not hold them */
+export async function getGaps(store: SecretStore, release: string): Promise<readonly Gap[]> {
+  const bytes = await store.get(place(release, 'gaps'));
+  if (bytes !== null) return JSON.parse(fromUtf8(bytes)) as Gap[];
+  throw environmentError('MARK_TREE_GAPS_LOST', 'the vault does not hold the gaps in which this release was marked', {
+    where: release,
+    todo: 'restore the vault from a copy of the room; without them the release cannot be tested',
+  });
+}
 
 export const graphName = (release: string): string => place(release, 'graph');

@@ -1,0 +1,103 @@
+/** Where in its gap each threshold of a release lies: the middle, and from there by the chip of the gap, never to the edge. */
+import { evidenceError } from '../base/index.js';
+import { type Model, openModel, type TreeEnsemble } from '../formats/index.js';
+import { nextUp } from '../structure/index.js';
+import { type OpenedKeys, rowChips } from './keys.js';
+import { type ReleasePlan, rowBatch } from './plan.js';
+import { boundsOf, cutOf, type Gap, gapFinder, isNumericSplit } from './tree-gaps.js';
+import { GAPS } from './tree-plan.js';
+
+/** Share of the half gap beyond which no threshold goes: at the very edge it would tell a value of the training data. */
+const EDGE = 0.95;
+
+/** Chips of the gaps whose batch is open, NaN for the others. */
+export function gapChips({ batches }: Pick<ReleasePlan, 'batches'>, gaps: number, keys: OpenedKeys): Float64Array {
+  return Float64Array.from({ length: gaps }, (_, row) => {
+    const chips = rowChips(keys, rowBatch(row, batches), GAPS, row, 1);
+    return chips === null ? Number.NaN : chips[0]!;
+  });
+}
+
+const nextDown = (value: number): number => -nextUp(-value, 'F32');
+
+/**
+ * The threshold of a gap for one chip: a float32 strictly between `low` and `high`, so that no comparison and no
+ * conversion to float32 moves a training row to the other side.
+ */
+export function thresholdIn(gap: Pick<Gap, 'low' | 'high'>, chip: number, strength: number): number {
+  const { low, high } = boundsOf(gap);
+  const half = (high - low) / 2;
+  const wanted = Math.fround(low + half + Math.max(-EDGE, Math.min(EDGE, strength * chip)) * half);
+  const [above, below] = [Math.fround(low), Math.fround(high)];
+  const least = above > low ? above : nextUp(above, 'F32');
+  const most = below < high ? below : nextDown(below);
+  return Math.max(least, Math.min(most, wanted));
+}
+
+/** New thresholds of every ensemble, under the names of their tensors: what `writeModel` takes. */
+export function releasedThresholds(
+  model: Model,
+  gaps: readonly Gap[],
+  plan: ReleasePlan,
+  keys: OpenedKeys,
+): ReadonlyMap<string, Float64Array> {
+  const chips = gapChips(plan, gaps.length, keys);
+  const thresholds = Float64Array.from(gaps, (gap, row) => thresholdIn(gap, chips[row]!, plan.trees!.strength));
+  const find = gapFinder(gaps);
+  return new Map(
+    (model.trees ?? []).map((ensemble, index) => [
+      `${ensemble.name === '' ? '' : `${ensemble.name}/`}trees.threshold`,
+      ensemble.threshold.map((own, node) => {
+        const row = isNumericSplit(ensemble, node)
+          ? find(index, ensemble.feature[node]!, cutOf(ensemble, node), ensemble.precision)
+          : -1;
+        return row === -1 ? own : thresholds[row]!;
+      }),
+    ]),
+  );
+}
+
+/**
+ * That the copy sends every training row the way the original does: each split as it was, or moved inside its gap.
+ * @throws `MARK_TREE_MOVED`
+ */
+export function checkUnmoved(
+  original: readonly TreeEnsemble[],
+  copy: readonly TreeEnsemble[],
+  gaps: readonly Gap[],
+): void {
+  const find = gapFinder(gaps);
+  const fail = (where: string, got: string): never => {
+    throw evidenceError('MARK_TREE_MOVED', 'a split of the copy is not where a release may move it', {
+      expected: 'the original’s split, moved at most inside its gap',
+      got,
+      where,
+      todo: 'this is a fault of Muniment or of this machine; please report it',
+    });
+  };
+  if (copy.length !== original.length) fail('the copy', `${copy.length} ensembles`);
+  for (const [index, ours] of original.entries()) {
+    const theirs = copy[index]!;
+    if (theirs.feature.length !== ours.feature.length) fail(ours.name, `${theirs.feature.length} nodes`);
+    for (let node = 0; node < ours.feature.length; node++) {
+      const place = `${ours.name} node ${node}`;
+      if (theirs.feature[node] !== ours.feature[node] || theirs.comparison[node] !== ours.comparison[node])
+        fail(place, 'another split');
+      if (!isNumericSplit(ours, node) || theirs.threshold[node] === ours.threshold[node]) continue;
+      const [before, after] = [cutOf(ours, node), cutOf(theirs, node)];
+      const row = find(index, ours.feature[node]!, before, ours.precision);
+      if (row === -1 || row !== find(index, ours.feature[node]!, after, ours.precision))
+        fail(place, `${before} moved to ${after}`);
+    }
+  }
+}
+
+/** The same, of a copy that was written: as it is read back. */
+export async function checkCopyUnmoved(original: Model, copy: string, gaps: readonly Gap[]): Promise<void> {
+  const model = await openModel(copy);
+  try {
+    checkUnmoved(original.trees ?? [], model.trees ?? [], gaps);
+  } finally {
+    await model.close();
+  }
+}
