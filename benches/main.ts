@@ -1,8 +1,4 @@
 /** `npm run bench:main`: everything that the main job must show, at full size. `--only NAME` runs one section. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
-import { type BenchCall, type Figure, type Goal, type Measurement, runBench } from './harness.js';
 import { badInput } from './main/bad-input.js';
 import { bigFiles } from './main/big.js';
 import { killWriters } from './main/kill.js';
@@ -10,15 +6,9 @@ import { bundleMutants } from './main/mutants.js';
 import { realPairs } from './main/real.js';
 import { checkRecipients } from './main/recipients.js';
 import { falseRelated } from './main/rivals.js';
-import { type Figures, type Workplace, workplace } from './main/section.js';
 import { springTraps } from './main/traps.js';
 import { compareTweaks } from './main/tweaks.js';
-
-interface Section {
-  readonly name: string;
-  readonly goals: Readonly<Record<string, Goal>>;
-  run(place: Workplace, quick: boolean): Promise<Figures | { readonly notMeasured: string }>;
-}
+import { runSections, type Section } from './sections.js';
 
 const SECTIONS: readonly Section[] = [
   {
@@ -65,33 +55,4 @@ const SECTIONS: readonly Section[] = [
   },
 ];
 
-const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
-
-async function measure(call: BenchCall): Promise<Measurement> {
-  const figures: Record<string, Figure> = {};
-  const notMeasured: { key: string; why: string }[] = [];
-  for (const { name, goals, run } of SECTIONS) {
-    if (only !== undefined && only !== name) continue;
-    const folder = await mkdtemp(path.join(os.tmpdir(), `muniment-bench-${name}-`));
-    const started = performance.now();
-    try {
-      const found = await run(workplace(call, folder), call.quick);
-      if ('notMeasured' in found) {
-        for (const key of Object.keys(goals)) notMeasured.push({ key, why: String(found.notMeasured) });
-      } else Object.assign(figures, found);
-    } catch (error) {
-      // One section's fault must not lose what the others found; the run itself then counts as failed.
-      const why = `the section failed: ${error instanceof Error ? error.message : String(error)}`;
-      for (const key of Object.keys(goals)) notMeasured.push({ key, why });
-      call.say(error instanceof Error ? String(error.stack) : why);
-      process.exitCode = 70;
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-    call.say(`${name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
-  }
-  return { figures, notMeasured, partial: only !== undefined };
-}
-
-const goals = Object.assign({}, ...SECTIONS.map((section) => section.goals)) as Readonly<Record<string, Goal>>;
-await runBench('main', goals, measure);
+await runSections('main', SECTIONS);
