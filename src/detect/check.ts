@@ -33,7 +33,9 @@ import type { ExactTrials } from './exact-power.js';
 import { subjectOfCanonical } from './open-subject.js';
 import { CONDITIONAL_LEVEL } from './order.js';
 import { decideRelease, type ReleaseSubject, type ReleaseTest, testRelease } from './release-candidate.js';
-import type { Subject } from './subject.js';
+import { learnedElements, type Subject } from './subject.js';
+import { treeCandidates } from './tree-candidates.js';
+import { compareTreeModels } from './trees.js';
 import type { Candidate, CheckAnswer, Comparison } from './types.js';
 
 export interface Custody {
@@ -69,13 +71,20 @@ export async function checkSuspect(room: ReleaseRoom, file: string, options: Che
     const canonical = await canonicalise(model);
     const suspect = await subjectOfCanonical(canonical, file);
     const files = await digests(model);
-    const candidates = await allCandidates(room, statements, look, suspect, files, options);
+    const candidates = await allCandidates(room, statements, look, { subject: suspect, model, files }, options);
     const answer = { id, suspect: { name: path.basename(file), sha256: files[0]!.sha256 }, candidates };
     const statement = await record(room, model, canonical, { ...answer, look }, files, statements, options);
     return { ...answer, look, statement };
   } finally {
     await model.close();
   }
+}
+
+/** What is checked. */
+interface Suspect {
+  readonly subject: Subject;
+  readonly model: Model;
+  readonly files: readonly FileDigest[];
 }
 
 interface FileDigest {
@@ -96,8 +105,7 @@ async function allCandidates(
   room: ReleaseRoom,
   statements: readonly StatementView[],
   look: number,
-  suspect: Subject,
-  files: readonly FileDigest[],
+  suspect: Suspect,
   options: CheckOptions,
 ): Promise<readonly Candidate[]> {
   const registry = registryOf(statements);
@@ -112,7 +120,7 @@ async function allCandidates(
   let done = 0;
   for (const asset of models) {
     bar.update(done++, models.length, asset.name);
-    out.push(...(await candidatesOf(room, statements, look, asset, models.length, suspect, files)));
+    out.push(...(await candidatesOf(room, statements, look, asset, models.length, suspect)));
   }
   bar.update(models.length, models.length);
   return out.sort(better);
@@ -141,19 +149,34 @@ async function candidatesOf(
   look: number,
   asset: Asset,
   originals: number,
-  suspect: Subject,
-  files: readonly FileDigest[],
+  suspect: Suspect,
 ): Promise<readonly Candidate[]> {
+  const { files } = suspect;
   const stamps = stampsOf(statements);
   const earliest = (statement: StatementView): string | null => earliestStamp(stamps, statement.index)?.time ?? null;
   const base = { model: asset.name, release: null, recipient: null, earliestTimestamp: earliest(asset.first) };
-  const conditional = await againstOriginal(room, asset, suspect, files, originals * lookCost(look));
+  const conditional = await againstOriginal(room, asset, suspect, originals * lookCost(look));
   const original: Candidate = { ...base, ...conditional };
   const releases = releasesOf(statements).filter((release) => release.model.sha256 === asset.sha256);
   if (releases.length === 0) return [original];
 
   const multiplicity = exactMultiplicity(statements, look);
-  const tested = await testReleases(room, statements, asset, releases, suspect, multiplicity);
+  const commitments = new Map(commitmentsOf(statements).map((one) => [one.release, one]));
+  const isTree = ({ release }: { release: string }): boolean => commitments.get(release)?.plan.trees !== undefined;
+  const trees = await treeCandidates(
+    room,
+    {
+      asset,
+      releases: releases.filter(isTree).map((release) => [release, commitments.get(release.release)!] as const),
+      conditional,
+      multiplicity,
+      earliest: ({ statement }) => earliest(statement),
+    },
+    suspect.model,
+    files[0]!.sha256,
+  );
+  const others = releases.filter((release) => !isTree(release));
+  const tested = await testReleases(room, statements, asset, others, suspect.subject, multiplicity);
   const fired = tested.some(({ test }) => test?.lines.some((line) => line.log10p <= -6) === true);
   const copyOfOriginal =
     !fired && (conditional.verdict === 'related' || conditional.tweaks.length > 0)
@@ -205,7 +228,7 @@ async function candidatesOf(
       seconds: seconds(start),
     });
   }
-  return [original, ...out];
+  return [original, ...out, ...trees];
 }
 
 function markedPairs({ input, correspondence }: ReleaseTest): Comparison['shared'] {
@@ -289,13 +312,7 @@ const nothing = (verdict: Comparison['verdict'], reason: string): Omit<Compariso
 });
 
 /** @param factor originals × the cost of the look */
-async function againstOriginal(
-  room: ReleaseRoom,
-  asset: Asset,
-  suspect: Subject,
-  files: readonly FileDigest[],
-  factor: number,
-): Promise<Comparison> {
+async function againstOriginal(room: ReleaseRoom, asset: Asset, suspect: Suspect, factor: number): Promise<Comparison> {
   const start = performance.now();
   const reference = await openReference(room, asset);
   if (reference === null) {
@@ -304,8 +321,12 @@ async function againstOriginal(
   }
   try {
     const subject = await subjectOfCanonical(await canonicalise(reference.model), asset.name);
-    const found = corrected(await compareSubjects(subject, suspect), factor);
-    const same = asset.digests.includes(files[0]!.sha256);
+    const onlyTrees = learnedElements(subject) === 0 || learnedElements(suspect.subject) === 0;
+    const compared =
+      (onlyTrees ? compareTreeModels(reference.model, suspect.model) : null) ??
+      (await compareSubjects(subject, suspect.subject));
+    const found = corrected(compared, factor);
+    const same = asset.digests.includes(suspect.files[0]!.sha256);
     const answer = same
       ? {
           ...found,

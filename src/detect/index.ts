@@ -16,5 +16,7 @@ export * from './strength-study.js';
 export * from './subject.js';
 export * from './tested.js';
 export * from './text.js';
+export * from './tree-jitter.js';
+export * from './tree-release.js';
 export * from './trees.js';
 export * from './types.js';

@@ -16,12 +16,16 @@ export interface StudyRequest extends Omit<ReleaseRequest, 'recipient' | 'out' |
   readonly workshop: string;
 }
 
-/** @throws what `findModel`, `readTable` and `scoreTable` throw; `MARK_KEEP_FULL` */
+/**
+ * @returns null for a model of decision trees, whose thresholds move where nothing is decided: they cost no accuracy on
+ *   the training data, and have one strength (docs/design/tree-mark.md)
+ * @throws what `findModel`, `readTable` and `scoreTable` throw; `MARK_KEEP_FULL`
+ */
 export async function studyForRelease(
   room: ReleaseRoom,
   request: StudyRequest,
   progress?: (label: string) => Progress,
-): Promise<StrengthStudy & { readonly kept: boolean }> {
+): Promise<(StrengthStudy & { readonly kept: boolean }) | null> {
   const vault = vaultOf(room);
   const asset = await findModel(room, request.model, progress);
   const test = request.test == null ? null : await readTable(request.test);
@@ -41,6 +45,7 @@ export async function studyForRelease(
   const reference = await openReference(room, asset);
   const graph = request.graph == null ? null : await openModel(request.graph);
   try {
+    if (reference?.model.trees !== undefined) return null;
     const canonical = await laidOut(reference!.model, { graph: asked.graph, plainStack: asked.plainStack }, graph);
     const study = await studyStrength(canonical, request.batches === undefined ? {} : { batches: request.batches }, {
       workshop: request.workshop,

@@ -156,6 +156,52 @@ const isSameCut = (a: number, b: number): boolean => {
 function align(a: Indexed, treeA: number, b: Indexed, treeB: number, near: (input: number) => number): TreeMatch {
   const [x, y] = [a.trees, b.trees];
   const found = { splits: 0, equalSplits: 0, leaves: 0, equalLeaves: 0 };
+  walk(x, treeA, y, treeB, near, {
+    leaf(m, n) {
+      found.leaves++;
+      if (isSameLeaf(x, m, y, n)) found.equalLeaves++;
+    },
+    split(_m, _n, equal) {
+      found.splits++;
+      if (equal) found.equalSplits++;
+    },
+  });
+  return { ours: treeA, theirs: treeB, by: 'splits', ...found };
+}
+
+interface Visit {
+  leaf(m: number, n: number): void;
+  split(m: number, n: number, equal: boolean): void;
+}
+
+/**
+ * Splits of matched trees that are each other's: node of the one, node of the other. Near the same threshold where the
+ * splits told the trees; where their leaves did, whatever the thresholds, as long as the inputs are the same.
+ */
+export function pairedSplits(
+  x: CanonicalTrees,
+  y: CanonicalTrees,
+  matches: readonly TreeMatch[],
+): readonly (readonly [ours: number, theirs: number])[] {
+  const near = toleranceOf(x);
+  const pairs: (readonly [number, number])[] = [];
+  for (const { ours, theirs, by } of matches) {
+    walk(x, ours, y, theirs, by === 'splits' ? near : () => Number.POSITIVE_INFINITY, {
+      leaf: () => {},
+      split: (m, n) => pairs.push([m, n]),
+    });
+  }
+  return pairs;
+}
+
+function walk(
+  x: CanonicalTrees,
+  treeA: number,
+  y: CanonicalTrees,
+  treeB: number,
+  near: (input: number) => number,
+  visit: Visit,
+): void {
   const stack: number[] = [x.root[treeA]!, y.root[treeB]!];
   while (stack.length > 0) {
     const n = stack.pop()!;
@@ -164,18 +210,15 @@ function align(a: Indexed, treeA: number, b: Indexed, treeB: number, near: (inpu
     const input = x.feature[m]!;
     if (input !== y.feature[n] || x.comparison[m] !== y.comparison[n]) continue;
     if (input === -1) {
-      found.leaves++;
-      if (isSameLeaf(x, m, y, n)) found.equalLeaves++;
+      visit.leaf(m, n);
       continue;
     }
     const isNumeric = x.categoryStart[m] === x.categoryStart[m + 1];
     const equal = isNumeric ? isSameCut(x.threshold[m]!, y.threshold[n]!) : isSameSet(x, m, y, n);
     if (!equal && !(isNumeric && Math.abs(x.threshold[m]! - y.threshold[n]!) <= near(input))) continue;
-    found.splits++;
-    if (equal) found.equalSplits++;
+    visit.split(m, n, equal);
     stack.push(x.left[m]!, y.left[n]!, x.right[m]!, y.right[n]!);
   }
-  return { ours: treeA, theirs: treeB, by: 'splits', ...found };
 }
 
 function isSameLeaf(x: CanonicalTrees, m: number, y: CanonicalTrees, n: number): boolean {

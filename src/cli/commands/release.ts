@@ -2,7 +2,15 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { usageError } from '../../base/index.js';
 import { type StrengthStudy, type StudyRequest, studyForRelease } from '../../detect/index.js';
-import { beaconSource, outputDrift, type Released, release, releaseRoom, resumeRelease } from '../../mark/index.js';
+import {
+  beaconSource,
+  outputDrift,
+  type Released,
+  release,
+  releaseRoom,
+  resumeRelease,
+  type TrainingData,
+} from '../../mark/index.js';
 import type { Answer, Call, Command } from '../command.js';
 import { openRoomFor } from '../open-room.js';
 import { flagOption, numberOption, textOption } from '../options.js';
@@ -18,12 +26,16 @@ left and the commitment stays and counts; --resume finishes it. The model must b
 
 Without --strength, trial copies are made and run first: the faintest mark is taken that is found in every trial, within
 what it may cost on your test set (--test), or in drift of the outputs. The table of that study is shown before anything
-is committed, and kept, so that every recipient's copy bears the same; --study shows it and stops.`,
+is committed, and kept, so that every recipient's copy bears the same; --study shows it and stops.
+
+Decision trees (XGBoost, LightGBM, ONNX) are marked by where their thresholds lie between two values of the training
+data (--data): every row of it goes the way it went.`,
   examples: [
     'muniment release net.onnx --to "Example Works BV" --out net-example.onnx',
     'muniment release net.onnx --study --test held-out.csv --target failure',
     'muniment release net.safetensors --graph net.onnx --to acme --out acme.safetensors',
     'muniment release net.onnx --to acme --beacon https://api.drand.sh/52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971',
+    'muniment release trees.ubj --data train.csv --to acme --out acme.ubj',
     'muniment release --resume r-0123456789abcdef --beacon round.json --out acme.onnx',
   ],
   options: {
@@ -50,6 +62,16 @@ is committed, and kept, so that every recipient's copy bears the same; --study s
       help: 'what the mark may cost there: points of accuracy (default 0.1), or per cent of the RMSE (default 1)',
     },
     study: { type: 'boolean', help: 'show what each strength costs and buys, and release nothing' },
+    data: {
+      type: 'string',
+      value: 'FILE',
+      help: 'for decision trees: the table that they were trained on, CSV or Parquet',
+    },
+    columns: {
+      type: 'string',
+      value: 'NAME,…',
+      help: 'its columns in the order of the model’s inputs, for a model that names none',
+    },
     batches: { type: 'string', value: 'N', help: 'key batches, of which one can be opened in court (default 2)' },
     beacon: { type: 'string', value: 'FILE|URL', help: 'drand round, or the address of a chain (quicknet)' },
     graph: { type: 'string', value: 'FILE', help: 'ONNX file of the same network, for a model without a graph' },
@@ -97,6 +119,11 @@ is committed, and kept, so that every recipient's copy bears the same; --study s
       strength === undefined || only
         ? await studyForRelease(room, { ...request, ...testOptions(call), workshop: path.dirname(out) }, call.progress)
         : null;
+    if (only && study === null) {
+      throw usageError('MARK_TREE_STUDY', 'there is no study of strength for decision trees', {
+        todo: 'release it; a copy decides every training row as the original does: muniment release MODEL --to RECIPIENT --data train.csv',
+      });
+    }
     if (study !== null && (only || to === undefined)) return { json: studyJson(study), text: studyText(study) };
     if (study !== null) for (const line of studyText(study).split('\n')) call.note(line);
     const released = await release(
@@ -105,7 +132,8 @@ is committed, and kept, so that every recipient's copy bears the same; --study s
         ...request,
         recipient: to!,
         out,
-        strength: strength ?? study!.chosen,
+        ...trainingData(call),
+        ...(strength === undefined && study === null ? {} : { strength: strength ?? study!.chosen }),
         ...(study?.strengths == null ? {} : { strengths: study.strengths }),
       },
       options,
@@ -113,6 +141,18 @@ is committed, and kept, so that every recipient's copy bears the same; --study s
     return answerOf(call, released, isFile ? file : null, study);
   },
 };
+
+function trainingData(call: Call): { data?: TrainingData } {
+  const data = textOption(call, 'data');
+  const columns = textOption(call, 'columns');
+  if (data === undefined) return {};
+  return {
+    data: {
+      path: path.resolve(call.cwd, data),
+      ...(columns === undefined ? {} : { columns: columns.split(',').map((name) => name.trim()) }),
+    },
+  };
+}
 
 function testOptions(call: Call): Pick<StudyRequest, 'test' | 'target' | 'mostCost'> {
   const test = textOption(call, 'test');
@@ -165,6 +205,11 @@ function studyText(study: StrengthStudy): string {
   ].join('\n');
 }
 
+const drawnText = ({ gaps, strength, units, groups, markedWeights }: Released): string =>
+  gaps > 0
+    ? `thresholds in ${gaps} gaps of the training data at strength ${strength}; every row of it goes the way it went`
+    : `order of ${units} units in ${groups} groups, mark in ${markedWeights} weights at strength ${strength}`;
+
 function besideModel(model: string, recipient: string): string {
   const slug = recipient
     .toLowerCase()
@@ -187,7 +232,7 @@ async function answerOf(
     `${released.release}: a copy of ${released.model.name} for ${released.recipient}`,
     `  file        ${shown}`,
     `  sha256      ${released.sha256}`,
-    `  drawn       order of ${released.units} units in ${released.groups} groups, mark in ${released.markedWeights} weights at strength ${released.strength}`,
+    `  drawn       ${drawnText(released)}`,
     `  assumption  ${released.assumption}`,
   ];
   if (drift !== null) {
