@@ -55,6 +55,7 @@ export function direction(
     if (raw[k] !== mu[k]) differs = true;
   }
   if (!differs || zeros === raw.length) return null;
+  relocate(ours, aligned, factor, mu);
   const steps = gridSteps(raw, rows, width);
   const pruned = zeros >= ZERO_SHARE * raw.length;
   rescale(raw, mu, rows, width, pruned ? quantileOfSize(mu, zeros) : 0);
@@ -121,6 +122,15 @@ function zeroCells(
     const count = own.reduce((sum, value) => sum + (value === 0 ? 1 : 0), 0);
     return Math.max(quantileOfSize(mu.subarray(row * width, (row + 1) * width), count), steps[row]! / 2);
   });
+}
+
+/**
+ * The prediction moved by the median difference: the least or the largest of several copies' values lies off w0 by as
+ * much everywhere, and whoever mixes copies so would else drown the mark in that.
+ */
+function relocate(ours: Float64Array, aligned: Float64Array, factor: Float64Array, mu: Float64Array): void {
+  const offset = Float64Array.from(aligned, (value, k) => value - ours[k]!).sort()[aligned.length >> 1]!;
+  for (let k = 0; k < mu.length; k++) mu[k] = mu[k]! + offset / factor[k]!;
 }
 
 /** Rows and columns of the prediction rescaled by regression on what lies clear of the zero cell; chosen by the prediction, so unbiased. */

@@ -121,7 +121,7 @@ function tweaked(plan: ReleasePlan, released: WeightTable, tweak: ExactTweak, ra
 }
 
 /** Every group in a new random order, every unit that may be rescaled by e^(±½), so that the order line is blind. */
-function disguise(plan: ReleasePlan, table: WeightTable, random: RandomStream): WeightTable {
+export function disguise(plan: ReleasePlan, table: WeightTable, random: RandomStream): WeightTable {
   const moves = new Map(
     plan.test.groups.map((group) => [
       group.id,

@@ -11,7 +11,7 @@ import {
   type PlanTensor,
   type WeightTable,
 } from '../align/index.js';
-import { checkPlan, eachMarkedRow, groupOrders, type OpenedKeys, type ReleasePlan } from '../mark/index.js';
+import { checkPlan, eachMarkedRow, groupOrders, type OpenedKeys, type ReleasePlan, strengthOf } from '../mark/index.js';
 import { cappedByEntropy, log10NormalTail, log10PooledHits } from '../stats/index.js';
 import { direction } from './direction.js';
 import type { EvidenceLine } from './types.js';
@@ -108,14 +108,16 @@ export function markDirection(
 ): ReadonlyMap<string, Float64Array> {
   const out = new Map<string, Float64Array>();
   const groups = new Map(alignment.groups.map((group) => [group.id, group]));
-  for (const { tensor, rows, width } of plan.marked) {
+  for (const marked of plan.marked) {
+    const { tensor, rows, width } = marked;
     const ours = reference.tensors.get(tensor)?.values;
     const theirs = alignment.aligned.tensors.get(tensor)?.values;
     const planned = plan.test.tensors.find((one) => one.name === tensor);
     if (ours === undefined || theirs === undefined || planned === undefined || ours.length !== theirs.length) continue;
     if (suspect.tensors.get(tensor)?.values.some((value) => !Number.isFinite(value)) === true) continue;
     const d = direction(ours, theirs, scaleFactors(planned, groups), rows, width);
-    if (d !== null) out.set(tensor, d);
+    // What a chip moved is its tensor's strength: the score by the chip is the score by the weight times that.
+    if (d !== null) out.set(tensor, d.map((value) => value * strengthOf(plan, marked)));
   }
   return out;
 }

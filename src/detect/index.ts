@@ -5,6 +5,7 @@ export * from './diagnose.js';
 export * from './direction.js';
 export * from './exact.js';
 export * from './exact-power.js';
+export * from './message.js';
 export * from './open-subject.js';
 export * from './order.js';
 export * from './paired-plan.js';

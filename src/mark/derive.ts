@@ -3,6 +3,7 @@ import { carryUnits } from '../align/index.js';
 import { inputError } from '../base/index.js';
 import type { Segment } from '../structure/index.js';
 import { groupOrder, markedRows, type OpenedKeys, rowChips } from './keys.js';
+import { messageBits, rowBits } from './message.js';
 import { batchRows, type MarkedTensor, type ReleasePlan, strengthOf } from './plan.js';
 
 /** σ per group, of the batches that are open, in plan order. */
@@ -15,17 +16,24 @@ export function groupOrders(plan: ReleasePlan, keys: OpenedKeys): ReadonlyMap<st
   return orders;
 }
 
-/** Calls back with every marked row of the open batches and its chips, batch by batch, rows ascending. */
+/**
+ * Calls back with every marked row of the open batches and its chips, batch by batch, rows ascending.
+ * @param use `chips` signed by the message, where the plan has one; `bits`: which of it each weight carries
+ */
 export function eachMarkedRow(
   plan: ReleasePlan,
   marked: MarkedTensor,
   keys: OpenedKeys,
-  use: (row: number, chips: Float64Array) => void,
+  use: (row: number, chips: Float64Array, bits: Uint16Array | null) => void,
 ): void {
+  const message = plan.message === undefined ? null : messageBits(plan.message);
   for (let batch = 0; batch < plan.batches; batch++) {
     const own = batchRows(marked.rows, batch, plan.batches);
     for (const row of markedRows(keys, batch, marked.tensor, own, marked.perBatch) ?? []) {
-      use(row, rowChips(keys, batch, marked.tensor, row, marked.width)!);
+      const chips = rowChips(keys, batch, marked.tensor, row, marked.width)!;
+      const bits = message === null ? null : rowBits(keys, batch, marked.tensor, row, marked.width, message.length);
+      if (bits !== null) for (let k = 0; k < chips.length; k++) if (message![bits[k]!] === 0) chips[k] = -chips[k]!;
+      use(row, chips, bits);
     }
   }
 }

@@ -5,6 +5,7 @@ export * from './commitment.js';
 export * from './derive.js';
 export { type DriftBed, driftBed, type OutputDrift, outputDrift } from './drift.js';
 export * from './keys.js';
+export * from './message.js';
 export * from './normal.js';
 export { findModel, laidOut, openOriginal, vaultOf } from './original.js';
 export * from './plan.js';

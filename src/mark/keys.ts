@@ -101,3 +101,18 @@ export function markedRows(
   const order = randomPermutation(rows.length, keyedStream(key));
   return Array.from(order.subarray(0, count), (at) => rows[at]!).sort((a, b) => a - b);
 }
+
+/**
+ * Bit of a message that the first weight of a row carries, uniform on the bits; apart from the chips.
+ * @returns null where the row's batch is not open
+ */
+export function messageOffset(
+  keys: OpenedKeys,
+  batch: number,
+  tensor: string,
+  row: number,
+  bits: number,
+): number | null {
+  const key = derive(keys, batch, ['message', tensor, String(row)]);
+  return key === null ? null : keyedStream(key).below(bits);
+}

@@ -6,6 +6,7 @@
 import { type PlanTensor, planGroups, type TestPlan } from '../align/index.js';
 import { canonicalBytes, evidenceError, inputError, type Json, sha256Hex } from '../base/index.js';
 import type { CanonicalModel, CanonicalTensor, Segment, UnitGroup } from '../structure/index.js';
+import { messageBits, WEIGHTS_PER_BIT } from './message.js';
 import type { TreePlan } from './tree-plan.js';
 
 /** Strength in standard deviations of each tensor: outputs of an 8-64-64-2 net move by 3 % (rms), and z still grows with √N at int8 and int4. */
@@ -51,6 +52,8 @@ export interface ReleasePlan {
   readonly test: TestPlan;
   /** Of a model of decision trees: its thresholds are moved, and nothing else of it. */
   readonly trees?: TreePlan;
+  /** Hexadecimal, whole bytes: what the signs of the chips say, see `messageBits`. */
+  readonly message?: string;
 }
 
 /** Row r belongs to batch r mod B: disjoint, and known to all. */
@@ -93,6 +96,8 @@ export interface PlanOptions {
   /** Strength of single tensors, by canonical name, where it is not `strength`. */
   readonly strengths?: ReadonlyMap<string, number>;
   readonly batches?: number;
+  /** Hexadecimal; written into the mark. */
+  readonly message?: string;
   /** Weights up to which everything is tested and marked. Default `FULL_MARK_WEIGHTS`. */
   readonly budget?: number;
 }
@@ -133,7 +138,7 @@ export function planRelease(model: CanonicalModel, options: PlanOptions = {}): R
       todo: 'release the float model before it is quantised; for a file without a graph give --graph or --plain-stack',
     });
   }
-  return {
+  const plan: ReleasePlan = {
     version: 1,
     strength,
     batches,
@@ -148,7 +153,25 @@ export function planRelease(model: CanonicalModel, options: PlanOptions = {}): R
       return own === strength ? one : { ...one, strength: own };
     }),
     test,
+    ...(options.message === undefined ? {} : { message: options.message }),
   };
+  if (options.message !== undefined) requireRoom(options.message, plan);
+  return plan;
+}
+
+/** Marked weights of all batches. */
+export const markedWeights = ({ marked, batches }: ReleasePlan): number =>
+  marked.reduce((sum, one) => sum + Math.min(one.rows, one.perBatch * batches) * one.width, 0);
+
+function requireRoom(message: string, plan: ReleasePlan): void {
+  const bits = messageBits(message).length;
+  const weights = markedWeights(plan);
+  if (weights >= bits * WEIGHTS_PER_BIT) return;
+  throw inputError('MARK_MESSAGE_ROOM', 'this model has too few marked weights for the message', {
+    expected: `at most ${Math.floor(weights / WEIGHTS_PER_BIT / 8)} bytes in ${weights} weights`,
+    got: `${bits / 8} bytes`,
+    todo: 'write a shorter message, such as a licence number',
+  });
 }
 
 const strengthFor = ({ strength = DEFAULT_STRENGTH, strengths }: PlanOptions, tensor: string): number =>

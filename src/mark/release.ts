@@ -25,7 +25,7 @@ import { type CopyPlace, commitCopy, filesIn, moveCopy, placeOf, refuseExisting,
 import { checkSeed, type OpenedKeys, seedCommitment } from './keys.js';
 import { findModel, openGraph, openOriginal, vaultOf } from './original.js';
 import { outside } from './outside.js';
-import { type PlanOptions, planDigest, planRelease } from './plan.js';
+import { markedWeights, type PlanOptions, planDigest, planRelease } from './plan.js';
 import {
   getGaps,
   getSecrets,
@@ -260,10 +260,7 @@ async function finish(
       sha256: files[0]!.sha256,
       groups: plan.groups.length,
       units: plan.groups.reduce((sum, group) => sum + group.size, 0),
-      markedWeights: plan.marked.reduce(
-        (sum, one) => sum + Math.min(one.rows, one.perBatch * plan.batches) * one.width,
-        0,
-      ),
+      markedWeights: markedWeights(plan),
       gaps: gaps.length,
       strength: plan.trees?.strength ?? plan.strength,
       beacon,
