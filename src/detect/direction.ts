@@ -60,7 +60,11 @@ export function direction(
   const pruned = zeros >= ZERO_SHARE * raw.length;
   rescale(raw, mu, rows, width, pruned ? quantileOfSize(mu, zeros) : 0);
   const halves = zeroCells(raw, mu, rows, width, pruned ? zeros : 0, steps);
-  const cells = { raw, mu, factor, steps, halves, width, spread };
+  const strays = Float64Array.from(
+    raw,
+    (value, k) => (OUTLIERS * bell((value * Math.abs(factor[k]!)) / (3 * spread))) / 3,
+  );
+  const cells = { raw, mu, factor, strays, steps, halves, width, spread };
   if (pruned && raw.length <= MOST_FOR_LIKELIHOOD) {
     for (let sweep = 0; sweep < SWEEPS; sweep++) {
       likelyScales(cells, rows, width, (row, k) => row * width + k);
@@ -178,11 +182,16 @@ function likelyScales(cells: Cells, lines: number, length: number, at: (line: nu
     let most = Number.NEGATIVE_INFINITY;
     for (const scale of SCALES) {
       let sum = 0;
+      let product = 1;
       for (let k = 0; k < length; k++) {
         const place = at(line, k);
         mu[place] = kept[k]! * scale;
         observe(cells, place, Math.floor(place / width), FIT_DRIFT, seen);
-        sum += fixedLog(seen[0]!);
+        product *= seen[0]!;
+        if (k % TOGETHER === TOGETHER - 1 || k === length - 1) {
+          sum += fixedLog(product);
+          product = 1;
+        }
       }
       if (sum > most) {
         most = sum;
@@ -193,10 +202,18 @@ function likelyScales(cells: Cells, lines: number, length: number, at: (line: nu
   }
 }
 
+/** Densities whose product is taken before its logarithm: each lies between 1e-6 and 1e4, so nothing over- or underflows. */
+const TOGETHER = 32;
+
+/** A level narrower than this share of the drift is as good as a point: its mass is off by less than one in a hundred. */
+const FINE = 0.5;
+
 interface Cells {
   readonly raw: Float64Array;
   readonly mu: Float64Array;
   readonly factor: Float64Array;
+  /** Density of a value that nothing explains. */
+  readonly strays: Float64Array;
   readonly steps: Float64Array;
   readonly halves: Float64Array;
   readonly width: number;
@@ -217,8 +234,15 @@ function observe(cells: Cells, k: number, row: number, drift: number, out: Float
   if (step === 0 && !(value === 0 && half > 0)) {
     const x = (value - mu) / sigma;
     const inlier = (bell(x) * (1 - OUTLIERS)) / drift;
-    const outlier = (OUTLIERS * bell((value * size) / (3 * cells.spread))) / 3;
-    const density = inlier + outlier + LEAST;
+    const density = inlier + cells.strays[k]! + LEAST;
+    out[0] = density;
+    out[1] = (inlier / density) * x;
+    return;
+  }
+  if (value !== 0 && step < FINE * sigma && Math.abs(value) > 1.5 * half) {
+    const x = (value - mu) / sigma;
+    const inlier = bell(x) * (step / sigma) * (1 - OUTLIERS);
+    const density = inlier + OUTLIERS * 0.1 + LEAST;
     out[0] = density;
     out[1] = (inlier / density) * x;
     return;
@@ -271,9 +295,15 @@ function drifts(cells: Cells, rows: number): Float64Array {
   DRIFTS.forEach((drift, j) => {
     for (let row = 0; row < rows; row++) {
       let sum = 0;
-      for (let k = row * width; k < (row + 1) * width; k++) {
+      let product = 1;
+      const end = (row + 1) * width;
+      for (let k = row * width; k < end; k++) {
         observe(cells, k, row, drift, seen);
-        sum += fixedLog(seen[0]!);
+        product *= seen[0]!;
+        if ((end - k) % TOGETHER === 1) {
+          sum += fixedLog(product);
+          product = 1;
+        }
       }
       logs[j]![row] = sum;
       whole[j] = whole[j]! + sum;

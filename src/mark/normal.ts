@@ -9,6 +9,9 @@ const LN2_HIGH = 0.6931471803691238;
 const LN2_LOW = 1.9082149292705877e-10;
 const view = new DataView(new ArrayBuffer(8));
 
+/** 1/25, 1/23 … 1/3: the same float64 as a division each time, and faster. */
+const ODD_INVERSES = Float64Array.from({ length: 12 }, (_, k) => 1 / (25 - 2 * k));
+
 /**
  * Natural logarithm of a positive normal number. x = 2^k·m, √½ ≤ m < √2, ln m = 2 artanh((m − 1)/(m + 1)) by its
  * series to the 25th power, whose remainder is below 2e-21. ln 2 in two parts (fdlibm), so that k·ln 2 loses nothing.
@@ -25,10 +28,17 @@ export function fixedLog(x: number): number {
   }
   const s = (m - 1) / (m + 1);
   const q = s * s;
-  let sum = 1 / 25;
-  for (let odd = 23; odd >= 3; odd -= 2) sum = 1 / odd + q * sum;
+  let sum = ODD_INVERSES[0]!;
+  for (let at = 1; at < ODD_INVERSES.length; at++) sum = ODD_INVERSES[at]! + q * sum;
   return k * LN2_HIGH + (2 * s + (2 * s * q * sum + k * LN2_LOW));
 }
+
+/** 1/15!, 1/14! … 1/0!: the factorials are exact in float64. */
+const INVERSES = Float64Array.from({ length: 16 }, (_, k) => {
+  let factorial = 1;
+  for (let n = 2; n <= 15 - k; n++) factorial *= n;
+  return 1 / factorial;
+});
 
 /**
  * e^x, the same on every machine, for −700 ≤ x ≤ 700 (clamped): x = k·ln 2 + r, |r| ≤ ½ ln 2, and Taylor's series to
@@ -38,8 +48,8 @@ export function fixedExp(x: number): number {
   const bounded = Math.max(-700, Math.min(700, x));
   const k = Math.round(bounded / (LN2_HIGH + LN2_LOW));
   const r = bounded - k * LN2_HIGH - k * LN2_LOW;
-  let sum = 1;
-  for (let n = 15; n >= 1; n--) sum = 1 + (r / n) * sum;
+  let sum = INVERSES[0]!;
+  for (let at = 1; at < INVERSES.length; at++) sum = INVERSES[at]! + r * sum;
   view.setUint32(0, (k + 1023) << 20);
   view.setUint32(4, 0);
   return sum * view.getFloat64(0);
