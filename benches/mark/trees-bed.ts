@@ -77,9 +77,7 @@ export const AI4I_TREES = ['ai4i.ubj', 'ai4i.txt', 'ai4i.onnx'] as const;
 export async function treeBed(name: string, { train }: TreeData, strength = TREE_STRENGTH): Promise<TreeBed> {
   const model = await openModel(path.join(vectors, name));
   const trees = model.trees!;
-  const values = INPUTS.map((_, input) =>
-    Float64Array.from(new Set(train.rows.map((row) => row[input]!))).sort(),
-  );
+  const values = INPUTS.map((_, input) => Float64Array.from(new Set(train.rows.map((row) => row[input]!))).sort());
   const data = { sha256: '', rows: train.rows.length };
   const gaps = gapsOf(trees, { of: (_, feature) => values[feature]!, ...data });
   const plan: ReleasePlan = {
@@ -117,7 +115,8 @@ export const zOf = (bed: TreeBed, suspect: TreeEnsemble, keys: OpenedKeys): numb
 /** Whether each row is said to fail. */
 export function answersOf(trees: TreeEnsemble, rows: Rows): readonly boolean[] {
   const sums = predictTrees(trees, rows);
-  if (trees.outputs === 2) return rows.map((_, row) => sums[2 * row + 1]! > sums[2 * row]!);
+  // Leaves of a forest hold shares of failures, those of boosted trees add to a margin.
+  if (trees.name !== '') return rows.map((_, row) => sums[row]! > 0.5);
   const base = trees.base[0] ?? 0;
   const margin = trees.baseIs === 'response' ? Math.log(base / (1 - base)) : base;
   return rows.map((_, row) => sums[row]! + margin > 0);

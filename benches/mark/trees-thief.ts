@@ -1,18 +1,15 @@
 /** What a thief can do to the thresholds of a copy, or of several. */
 import { type RandomStream, seededRandom } from '../../src/base/index.js';
+import { keepTrees } from '../../src/detect/tree-tweaks.js';
 import type { TreeEnsemble } from '../../src/formats/index.js';
 import { canonicalTrees } from '../../src/structure/index.js';
-import { keepTrees } from '../../src/detect/tree-tweaks.js';
 import type { Rows } from './trees-bed.js';
 
 export type Theft = (copy: TreeEnsemble, random: RandomStream) => TreeEnsemble;
 
 const isSplit = ({ feature }: TreeEnsemble, node: number): boolean => feature[node] !== -1;
 
-const moved = (
-  trees: TreeEnsemble,
-  to: (cut: number, input: number) => number,
-): TreeEnsemble => {
+const moved = (trees: TreeEnsemble, to: (cut: number, input: number) => number): TreeEnsemble => {
   const round = trees.precision === 'F32' ? Math.fround : (value: number) => value;
   return {
     ...trees,

@@ -10,10 +10,13 @@ import { type Gap, gapChips, gapFinder, type OpenedKeys, placeIn, type ReleasePl
 import { cappedByEntropy, log10NormalTail } from '../stats/index.js';
 import type { CanonicalTrees } from '../structure/index.js';
 import { matchTrees, pairedSplits } from './tree-match.js';
+import { meanOf, noiseWeights } from './tree-noise.js';
 
 export interface JitterPlaces {
   /** [gaps]: mean place of the suspect's thresholds in the gap, in its halves, −1 … 1; NaN where it has none there. */
   readonly places: Float64Array;
+  /** [gaps]: how much of each counts, by the noise that the suspect shows. */
+  readonly weights: Float64Array;
   /** [gaps]: the original's. */
   readonly before: Float64Array;
   /** Splits of the suspect that compare with a number, and of these, in a gap. */
@@ -45,8 +48,7 @@ export function jitterPlaces(
   reference: readonly CanonicalTrees[],
   suspect: readonly CanonicalTrees[],
 ): JitterPlaces {
-  const sum = new Float64Array(gaps.length);
-  const count = new Uint32Array(gaps.length);
+  const found: number[][] = gaps.map(() => []);
   const ranges = rangesOf(gaps);
   const find = gapFinder(gaps);
   let [splits, paired] = [0, 0];
@@ -67,12 +69,12 @@ export function jitterPlaces(
       const row = rows[node] === -1 ? nearest(gaps, range, cut) : rows[node]!;
       if (row === -1) continue;
       paired++;
-      sum[row]! += within(placeIn(gaps[row]!, cut));
-      count[row]!++;
+      found[row]!.push(placeIn(gaps[row]!, cut));
     }
   }
   return {
-    places: sum.map((value, row) => (count[row] === 0 ? Number.NaN : value / count[row]!)),
+    places: Float64Array.from(found, (own) => (own.length === 0 ? Number.NaN : meanOf(own.map(within)))),
+    weights: noiseWeights(gaps, found),
     before: Float64Array.from(gaps, (gap) => within(placeIn(gap, gap.threshold))),
     splits,
     paired,
@@ -129,12 +131,13 @@ function nearest(gaps: readonly Gap[], [from, to]: Range, cut: number): number {
 export function jitterTest(
   plan: Pick<ReleasePlan, 'batches'>,
   keys: OpenedKeys,
-  { places, before }: Pick<JitterPlaces, 'places' | 'before'>,
+  { places, before, weights }: Pick<JitterPlaces, 'places' | 'before' | 'weights'>,
 ): JitterResult {
   const chips = gapChips(plan, places.length, keys);
   const rows = [...places.keys()].filter((row) => !Number.isNaN(chips[row]!) && !Number.isNaN(places[row]!));
   const own = Float64Array.from(rows, (row) => places[row]!);
-  const d = without(own, basisOf(Float64Array.from(rows, (row) => before[row]!)));
+  const left = without(own, basisOf(Float64Array.from(rows, (row) => before[row]!)));
+  const d = left === null ? null : left.map((value, k) => value * weights[rows[k]!]!);
   const z =
     d === null
       ? 0

@@ -7,7 +7,7 @@ import { type TrainingData, trainingValues } from './tree-data.js';
 import { type Gap, gapsOf, isNumericSplit } from './tree-gaps.js';
 
 /** Standard deviation of a threshold's place in its gap, in halves of the gap: measured in docs/design/tree-mark.md. */
-export const TREE_STRENGTH = 0.5;
+export const TREE_STRENGTH = 0.6;
 export const MAX_TREE_STRENGTH = 1;
 
 export interface TreePlan {
