@@ -2,13 +2,16 @@ import assert from 'node:assert/strict';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { alignTables, planGroups } from '../align/index.js';
 import {
   type Dense,
+  denseModel,
   initialDense,
   permuted,
   pruned,
   quantised,
   rescaled,
+  table,
   teacherData,
   trainDense,
 } from '../align/testing/dense.js';
@@ -137,4 +140,27 @@ test('every look is a statement that holds its answer, the suspect and how it ca
   const id = String(first!.predicate.check);
   const kept = await room.vault.get(`check/${id}/suspect-0`);
   assert.deepEqual(Buffer.from(kept!), await readFile(path.join(room.dir, 'thief.onnx')));
+});
+
+test('a mixture of two copies names both recipients, and says that copies were mixed', async () => {
+  const plan = planGroups(denseModel(WIDTHS));
+  const [first, second] = [await weightsOf('first'), await weightsOf('second')];
+  // Whoever has both copies lays the second in the first's order, as anybody can, and takes their mean.
+  const { aligned } = alignTables(plan, table(first), table(second), 1);
+  const mean = new Map(
+    [...first].map(([name, { shape, values }]) => {
+      const theirs = aligned.tensors.get(name)?.values ?? values;
+      return [name, { shape, values: values.map((value, k) => (value + theirs[k]!) / 2) }];
+    }),
+  );
+  const { candidates } = await checkSuspect(room, await file('mixture', mean));
+  const named = candidates.filter(({ verdict, kind }) => verdict === 'related' && kind === 'exact');
+  assert.deepEqual(named.map(({ recipient }) => recipient).sort(), ['first', 'second']);
+  for (const { reason, tweaks } of named) {
+    assert.match(reason, /copies were mixed/);
+    assert.deepEqual(
+      tweaks.find(({ kind }) => kind === 'mixed'),
+      { kind: 'mixed', copies: 2 },
+    );
+  }
 });

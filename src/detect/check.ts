@@ -32,7 +32,14 @@ import type { Multiplicity } from './exact.js';
 import type { ExactTrials } from './exact-power.js';
 import { subjectOfCanonical } from './open-subject.js';
 import { CONDITIONAL_LEVEL } from './order.js';
-import { decideRelease, type ReleaseSubject, type ReleaseTest, testRelease } from './release-candidate.js';
+import {
+  decideRelease,
+  type PreparedTest,
+  prepareTest,
+  type ReleaseSubject,
+  type ReleaseTest,
+  testRelease,
+} from './release-candidate.js';
 import { learnedElements, type Subject } from './subject.js';
 import { treeCandidates } from './tree-candidates.js';
 import { compareTreeModels } from './trees.js';
@@ -198,7 +205,8 @@ async function candidatesOf(
       out.push({ ...shared, ...nothing('inconclusive', reason), seconds: seconds(start) });
       continue;
     }
-    const kept = await keptTrials(room, release.release);
+    const { planDigest } = subject.commitment;
+    const kept = await keptTrials(room, planDigest);
     let fresh: ExactTrials | null = null;
     const sameFile = release.files[0]!.sha256 === files[0]!.sha256;
     const decided = decideRelease(
@@ -214,7 +222,7 @@ async function candidatesOf(
       },
       sameFile,
     );
-    if (fresh !== null) await room.vault!.put(powerName(release.release), utf8(JSON.stringify(fresh)));
+    if (fresh !== null) await room.vault!.put(powerName(planDigest), utf8(JSON.stringify(fresh)));
     const related = decided.verdict === 'related';
     out.push({
       ...shared,
@@ -228,7 +236,24 @@ async function candidatesOf(
       seconds: seconds(start),
     });
   }
-  return [original, ...out, ...trees];
+  return [original, ...mixed(out), ...mixed(trees)];
+}
+
+/** Where several releases of one model fire, copies were mixed: each of them says so, and of whose. */
+function mixed(candidates: readonly Candidate[]): readonly Candidate[] {
+  const fired = candidates.filter(({ verdict }) => verdict === 'related');
+  if (fired.length < 2) return candidates;
+  return candidates.map((one) => {
+    if (one.verdict !== 'related') return one;
+    const others = fired
+      .filter((other) => other !== one)
+      .map(({ release, recipient }) => `${release} for ${recipient}`);
+    return {
+      ...one,
+      reason: `${one.reason} The file depends on ${others.length} other ${others.length === 1 ? 'release' : 'releases'} of this model too (${others.join('; ')}): copies were mixed.`,
+      tweaks: [...one.tweaks.filter(({ kind }) => kind !== 'exact-copy'), { kind: 'mixed', copies: fired.length }],
+    };
+  });
 }
 
 function markedPairs({ input, correspondence }: ReleaseTest): Comparison['shared'] {
@@ -237,10 +262,11 @@ function markedPairs({ input, correspondence }: ReleaseTest): Comparison['shared
 }
 
 const seconds = (start: number): number => (performance.now() - start) / 1000;
-const powerName = (release: string): string => `release/${release}/power`;
+/** Power depends on the plan, not on which keys were drawn: one set of trials serves all its releases. */
+const powerName = (planDigest: string): string => `plan/${planDigest}/power`;
 
-async function keptTrials(room: ReleaseRoom, release: string): Promise<ExactTrials | null> {
-  const bytes = await room.vault!.get(powerName(release));
+async function keptTrials(room: ReleaseRoom, planDigest: string): Promise<ExactTrials | null> {
+  const bytes = await room.vault!.get(powerName(planDigest));
   return bytes === null ? null : (JSON.parse(fromUtf8(bytes)) as ExactTrials);
 }
 
@@ -271,29 +297,36 @@ async function testReleases(
   suspect: Subject,
   multiplicity: Multiplicity,
 ): Promise<readonly TestedRelease[]> {
-  const commitments = commitmentsOf(statements);
+  const commitments = new Map(commitmentsOf(statements).map((one) => [one.release, one]));
+  // Opening, pairing and aligning see no key, and cost far more than reading one release's mark: once for each plan.
+  const prepared = new Map<string, PreparedTest | null>();
   const out: TestedRelease[] = [];
   for (const release of releases) {
     const start = performance.now();
-    const commitment = commitments.find((one) => one.release === release.release)!;
+    const commitment = commitments.get(release.release)!;
+    const { plan, planDigest, structure } = commitment;
     const secrets = await getSecrets(room.vault!, release.release);
-    const { canonical, close } = await openOriginal(room, asset, commitment.structure, release.release);
-    try {
-      const subject: ReleaseSubject = {
-        commitment,
-        release,
-        original: await subjectOfCanonical(canonical, asset.name),
-        keys: {
-          release: release.release,
-          original: commitment.original.root,
-          beacon: release.beacon.value,
-          seeds: new Map(secrets.seeds.map((seed, batch) => [batch, seed])),
-        },
-      };
-      out.push({ subject, test: await testRelease(subject, suspect, multiplicity), start });
-    } finally {
-      await close();
+    const subject: ReleaseSubject = {
+      commitment,
+      release,
+      keys: {
+        release: release.release,
+        original: commitment.original.root,
+        beacon: release.beacon.value,
+        seeds: new Map(secrets.seeds.map((seed, batch) => [batch, seed])),
+      },
+    };
+    const key = JSON.stringify([planDigest, structure]);
+    if (!prepared.has(key)) {
+      const { canonical, close } = await openOriginal(room, asset, structure, release.release);
+      try {
+        prepared.set(key, await prepareTest(plan, await subjectOfCanonical(canonical, asset.name), suspect));
+      } finally {
+        await close();
+      }
     }
+    const own = prepared.get(key) ?? null;
+    out.push({ subject, test: own === null ? null : testRelease(subject, own, multiplicity), start });
   }
   return out;
 }

@@ -25,6 +25,8 @@ export interface ExactInput {
   readonly keys: OpenedKeys;
   /** Of the suspect to the reference, made without any key; null where the model is too large to be aligned: then the mark is not read. */
   readonly alignment: Alignment | null;
+  /** As `markDirection` gives them, where several releases of one plan share them; made here where they are not given. */
+  readonly directions?: ReadonlyMap<string, Float64Array>;
 }
 
 /**
@@ -117,7 +119,11 @@ export function markDirection(
     if (suspect.tensors.get(tensor)?.values.some((value) => !Number.isFinite(value)) === true) continue;
     const d = direction(ours, theirs, scaleFactors(planned, groups), rows, width);
     // What a chip moved is its tensor's strength: the score by the chip is the score by the weight times that.
-    if (d !== null) out.set(tensor, d.map((value) => value * strengthOf(plan, marked)));
+    if (d !== null)
+      out.set(
+        tensor,
+        d.map((value) => value * strengthOf(plan, marked)),
+      );
   }
   return out;
 }
@@ -142,7 +148,7 @@ function scaleFactors(planned: PlanTensor, groups: ReadonlyMap<string, AlignedGr
 export function markTest(input: ExactInput): MarkResult {
   const { plan, keys, reference, suspect, alignment } = input;
   if (alignment === null) return { z: 0, n: 0, perTensor: [], bound: 0, log10p: 0 };
-  return correlate(plan, keys, markDirection(plan, reference, suspect, alignment));
+  return correlate(plan, keys, input.directions ?? markDirection(plan, reference, suspect, alignment));
 }
 
 export function correlate(

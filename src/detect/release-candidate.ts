@@ -8,9 +8,16 @@ import {
   type TestPlan,
   type WeightTable,
 } from '../align/index.js';
-import { assumptionOf, type CommitmentFact, groupOrders, type OpenedKeys, type ReleaseFact } from '../mark/index.js';
+import {
+  assumptionOf,
+  type CommitmentFact,
+  groupOrders,
+  type OpenedKeys,
+  type ReleaseFact,
+  type ReleasePlan,
+} from '../mark/index.js';
 import { diagnose } from './diagnose.js';
-import { commonTables, type ExactInput, exactLines, type Multiplicity } from './exact.js';
+import { commonTables, type ExactInput, exactLines, type Multiplicity, markDirection } from './exact.js';
 import { type ExactPower, type ExactTrials, exactPower, exactTrials, markedTable } from './exact-power.js';
 import { EXACT_LEVEL } from './order.js';
 import { elementsOf, type Subject } from './subject.js';
@@ -24,29 +31,35 @@ export const ALIGNMENT_SEED = 1;
 /** Share of the marked weights that the suspect must have for `no-evidence`. */
 const ENOUGH = 0.9;
 
-export interface ReleaseTest {
-  readonly input: ExactInput;
-  readonly lines: Comparison['lines'];
+/** A suspect laid against an original as one plan tests it: the same for every release of that plan, and without any key. */
+export interface PreparedTest {
+  readonly reference: WeightTable;
+  readonly suspect: WeightTable;
+  readonly alignment: Alignment | null;
+  readonly directions: ReadonlyMap<string, Float64Array>;
   /** Share of the plan's weights that the suspect has, finite. */
   readonly comparable: number;
   readonly correspondence: Comparison['correspondence'];
   readonly leftOut: Comparison['leftOut'];
 }
 
+export interface ReleaseTest extends Pick<PreparedTest, 'comparable' | 'correspondence' | 'leftOut'> {
+  readonly input: ExactInput;
+  readonly lines: Comparison['lines'];
+}
+
 export interface ReleaseSubject {
   readonly commitment: CommitmentFact;
   readonly release: ReleaseFact;
   readonly keys: OpenedKeys;
-  readonly original: Subject;
 }
 
 /** @returns null where the model is too large for its tables to be held */
-export async function testRelease(
-  { commitment, release, keys, original }: ReleaseSubject,
+export async function prepareTest(
+  plan: ReleasePlan,
+  original: Subject,
   suspect: Subject,
-  multiplicity: Multiplicity,
-): Promise<ReleaseTest | null> {
-  const { plan } = commitment;
+): Promise<PreparedTest | null> {
   const weights = plan.test.tensors.reduce((sum, tensor) => sum + elementsOf(tensor.shape), 0);
   if (weights > MAX_TESTED_WEIGHTS) return null;
   const pairing = await correspond(original, suspect);
@@ -66,10 +79,20 @@ export async function testRelease(
     if (!tables.suspect.tensors.has(name)) leftOut.push({ tensor: name, reason: 'holds NaN or an infinity' });
   }
   const alignment = alignSuspect(plan.test, tables.reference, tables.suspect);
-  const input: ExactInput = { plan, ...tables, keys, alignment };
-  const lines = exactLines(input, multiplicity, assumptionOf(release.beacon));
+  const directions = alignment === null ? new Map() : markDirection(plan, tables.reference, tables.suspect, alignment);
   const kept = [...tables.suspect.tensors.values()].reduce((sum, { values }) => sum + values.length, 0);
-  return { input, lines, comparable: weights === 0 ? 0 : kept / weights, correspondence: pairing.pairs, leftOut };
+  const comparable = weights === 0 ? 0 : kept / weights;
+  return { ...tables, alignment, directions, comparable, correspondence: pairing.pairs, leftOut };
+}
+
+/** Both exact lines of one release. @param prepared by a plan with the same tests and marks */
+export function testRelease(
+  { commitment: { plan }, release, keys }: ReleaseSubject,
+  { reference, suspect, alignment, directions, ...rest }: PreparedTest,
+  multiplicity: Multiplicity,
+): ReleaseTest {
+  const input: ExactInput = { plan, reference, suspect, keys, alignment, directions };
+  return { ...rest, input, lines: exactLines(input, multiplicity, assumptionOf(release.beacon)) };
 }
 
 function alignSuspect(plan: TestPlan, reference: WeightTable, suspect: WeightTable): Alignment | null {
@@ -139,7 +162,7 @@ export function decideRelease(
 function nothingFound(release: ReleaseFact, shown: readonly ExactPower[], log10p: number): string {
   const low = Math.min(...shown.map((one) => one.interval95[0]));
   const names = shown.map((one) => one.tweak).join(', ');
-  return `Nothing ties this file to release ${release.release} (log10 p ${log10p.toFixed(1)}). The same test found every tweaked copy of that release (${names}) in ${shown[0]!.trials} of ${shown[0]!.trials} trials each (95 % interval from ${(100 * low).toFixed(0)} %). A model extracted through its answers is not excluded.`;
+  return `Nothing ties this file to release ${release.release} (log10 p ${log10p.toFixed(1)}). The same test found every tweaked copy of a release by that plan (${names}) in ${shown[0]!.trials} of ${shown[0]!.trials} trials each (95 % interval from ${(100 * low).toFixed(0)} %). A model extracted through its answers is not excluded.`;
 }
 
 /** What was done to the copy, measured against the release itself, not the original. */

@@ -48,6 +48,7 @@ const WORDS: Readonly<Record<string, (tweak: Tweak) => string>> = {
   pruned: (tweak) => `${percent(Number(tweak.share))} pruned`,
   'fine-tuned': (tweak) => `fine-tuned (drift ${percent(Number(tweak.drift))})`,
   noise: (tweak) => `noise added (${percent(Number(tweak.drift))})`,
+  mixed: (tweak) => `mixed from ${tweak.copies} released copies, or more`,
   permuted: (tweak) => `hidden units re-ordered in ${tweak.groups} of ${tweak.of} groups`,
   rescaled: (tweak) => `hidden units rescaled in ${tweak.groups} groups`,
   'trees-dropped': (tweak) => `${tweak.trees} of ${tweak.of} trees dropped`,

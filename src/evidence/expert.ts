@@ -1,7 +1,14 @@
 /** The expert part of a bundle: one batch of keys, and the rows that the exact lines are made of, opened. */
 import { type Alignment, correspond } from '../align/index.js';
 import { environmentError, inputError, sha256OfSource, toHex } from '../base/index.js';
-import { type Subject, subjectOfCanonical, suspectName, suspectSalt, testRelease } from '../detect/index.js';
+import {
+  prepareTest,
+  type Subject,
+  subjectOfCanonical,
+  suspectName,
+  suspectSalt,
+  testRelease,
+} from '../detect/index.js';
 import { type Model, openModel } from '../formats/index.js';
 import {
   type CommitmentFact,
@@ -78,13 +85,14 @@ export async function expertPart(
     const names = await pairsOf(commitment, ours, theirs);
     const pairings = pairingChoices(commitment.plan.test, names, commitment.original, check.suspect);
     const multiplicity = expertMultiplicity(check, commitment.plan.batches, pairings);
-    const test = await testRelease({ commitment, release, keys, original: ours }, theirs, multiplicity);
-    if (test === null || test.input.alignment === null) {
+    const prepared = await prepareTest(commitment.plan, ours, theirs);
+    if (prepared?.alignment == null) {
       throw inputError('PROVE_TOO_LARGE', 'this model is too large for its rows to be opened and recomputed', {
         got: asset.name,
         todo: 'make a public bundle: leave out --expert',
       });
     }
+    const test = testRelease({ commitment, release, keys }, prepared, multiplicity);
     const planned = commitment.plan.test.tensors.map(({ name }) => name);
     return {
       release,
@@ -94,7 +102,7 @@ export async function expertPart(
         keys: { release: release.release, batch, seed: toHex(seed), beacon: release.beacon.value, names },
         original: await opened(original.canonical, secrets.originalSalt, planned),
         suspect: await opened(suspect, await saltOf(room, check), Object.values(names)),
-        alignment: alignmentFile(test.input.alignment),
+        alignment: alignmentFile(prepared.alignment),
       },
     };
   } finally {
