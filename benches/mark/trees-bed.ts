@@ -11,6 +11,7 @@ import {
   gapsOf,
   type OpenedKeys,
   type ReleasePlan,
+  readingOf,
   releasedThresholds,
   TREE_STRENGTH,
 } from '../../src/mark/index.js';
@@ -76,7 +77,7 @@ export const AI4I_TREES = ['ai4i.ubj', 'ai4i.txt', 'ai4i.onnx'] as const;
 
 export async function treeBed(name: string, { train }: TreeData, strength = TREE_STRENGTH): Promise<TreeBed> {
   const model = await openModel(path.join(vectors, name));
-  const trees = model.trees!;
+  const trees = readingOf(model);
   const values = INPUTS.map((_, input) => Float64Array.from(new Set(train.rows.map((row) => row[input]!))).sort());
   const data = { sha256: '', rows: train.rows.length };
   const gaps = gapsOf(trees, { of: (_, feature) => values[feature]!, ...data });

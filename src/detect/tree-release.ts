@@ -8,6 +8,7 @@ import {
   type OpenedKeys,
   type ReleaseFact,
   type ReleasePlan,
+  readingOf,
   releasedThresholds,
 } from '../mark/index.js';
 import { cappedByEntropy, clopperPearson } from '../stats/index.js';
@@ -78,7 +79,7 @@ export function testTreeRelease(
   multiplicity: Multiplicity,
 ): TreeReleaseTest | null {
   if (suspect.trees === undefined) return null;
-  const ours = (original.trees ?? []).map(canonicalTrees);
+  const ours = readingOf(original).map(canonicalTrees);
   const places = jitterPlaces(gaps, ours, suspect.trees.map(canonicalTrees));
   return {
     line: jitterLine(commitment.plan, keys, places, multiplicity, assumptionOf(release.beacon)),
@@ -123,7 +124,7 @@ export function decideTreeRelease(
   if (unmarked !== null) return { ...found, scope, verdict: 'inconclusive', reason: unmarked };
   let trials = power.kept;
   if (trials === null) {
-    trials = jitterTrials(subject, (original.trees ?? []).map(canonicalTrees));
+    trials = jitterTrials(subject, readingOf(original).map(canonicalTrees));
     power.keep(trials);
   }
   const shown = jitterPower(trials, factor);
@@ -147,7 +148,7 @@ function describe({ original, gaps, commitment, keys }: TreeRelease, suspect: Mo
 /** The ensembles of the copy, made in memory. */
 function releasedTrees(original: Model, gaps: readonly Gap[], plan: ReleasePlan, keys: OpenedKeys) {
   const thresholds = [...releasedThresholds(original, gaps, plan, keys).values()];
-  return (original.trees ?? []).map((trees, index) => ({ ...trees, threshold: thresholds[index]! }));
+  return readingOf(original).map((trees, index) => ({ ...trees, threshold: thresholds[index]! }));
 }
 
 /** Each on top of a tenth of the trees dropped at random, so that no two trials are alike. */

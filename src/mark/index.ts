@@ -20,3 +20,4 @@ export * from './tree-data.js';
 export * from './tree-gaps.js';
 export * from './tree-mark.js';
 export * from './tree-plan.js';
+export * from './tree-reading.js';

@@ -3,19 +3,23 @@ import { evidenceError } from '../base/index.js';
 import { type Model, openModel, type TreeEnsemble } from '../formats/index.js';
 import { nextUp } from '../structure/index.js';
 import { type OpenedKeys, rowChips } from './keys.js';
-import { type ReleasePlan, rowBatch } from './plan.js';
+import { batchRows, type ReleasePlan } from './plan.js';
 import { boundsOf, cutOf, type Gap, gapFinder, isNumericSplit } from './tree-gaps.js';
 import { GAPS } from './tree-plan.js';
+import { readingOf } from './tree-reading.js';
 
 /** Share of the half gap beyond which no threshold goes: at the very edge it would tell a value of the training data. */
 const EDGE = 0.95;
 
-/** Chips of the gaps whose batch is open, NaN for the others. */
+/** Chips of the gaps whose batch is open, in their order, NaN for the others. Gap g is of batch g mod B. */
 export function gapChips({ batches }: Pick<ReleasePlan, 'batches'>, gaps: number, keys: OpenedKeys): Float64Array {
-  return Float64Array.from({ length: gaps }, (_, row) => {
-    const chips = rowChips(keys, rowBatch(row, batches), GAPS, row, 1);
-    return chips === null ? Number.NaN : chips[0]!;
-  });
+  const out = new Float64Array(gaps).fill(Number.NaN);
+  for (let batch = 0; batch < batches; batch++) {
+    const own = batchRows(gaps, batch, batches);
+    const chips = rowChips(keys, batch, GAPS, 0, own.length);
+    if (chips !== null) for (const [k, gap] of own.entries()) out[gap] = chips[k]!;
+  }
+  return out;
 }
 
 const nextDown = (value: number): number => -nextUp(-value, 'F32');
@@ -45,7 +49,7 @@ export function releasedThresholds(
   const thresholds = Float64Array.from(gaps, (gap, row) => thresholdIn(gap, chips[row]!, plan.trees!.strength));
   const find = gapFinder(gaps);
   return new Map(
-    (model.trees ?? []).map((ensemble, index) => [
+    readingOf(model).map((ensemble, index) => [
       `${ensemble.name === '' ? '' : `${ensemble.name}/`}trees.threshold`,
       ensemble.threshold.map((own, node) => {
         const row = isNumericSplit(ensemble, node)
@@ -96,7 +100,7 @@ export function checkUnmoved(
 export async function checkCopyUnmoved(original: Model, copy: string, gaps: readonly Gap[]): Promise<void> {
   const model = await openModel(copy);
   try {
-    checkUnmoved(original.trees ?? [], model.trees ?? [], gaps);
+    checkUnmoved(readingOf(original), readingOf(model), gaps);
   } finally {
     await model.close();
   }

@@ -5,6 +5,7 @@ import type { CommittableTensor } from './commitment.js';
 import { DEFAULT_BATCHES, MAX_BATCHES, type PlanOptions, type ReleasePlan } from './plan.js';
 import { type TrainingData, trainingValues } from './tree-data.js';
 import { type Gap, gapsOf, isNumericSplit } from './tree-gaps.js';
+import { readingOf } from './tree-reading.js';
 
 /** Standard deviation of a threshold's place in its gap, in halves of the gap: measured in docs/design/tree-mark.md. */
 export const TREE_STRENGTH = 0.6;
@@ -51,9 +52,8 @@ export async function planTrees(
       got: String(batches),
     },
   );
-  const trees = model.trees ?? [];
-  const values = await trainingValues(trees, options.data);
-  refusePrepared(model);
+  const values = await trainingValues(model.trees ?? [], options.data);
+  const trees = readingOf(model);
   const gaps = gapsOf(trees, values);
   if (gaps.length === 0) {
     throw inputError('MARK_TREE_NOTHING', 'no threshold of these trees lies in a gap of this table', {
@@ -81,46 +81,6 @@ export async function planTrees(
 
 function requireWithin(code: string, what: string, holds: boolean, facts: { expected: string; got: string }): void {
   if (!holds) throw inputError(code, `${what} is out of range`, facts);
-}
-
-/** Operators that hand numbers on as they are. */
-const UNCHANGED: ReadonlySet<string> = new Set([
-  'Identity',
-  'Cast',
-  'Concat',
-  'Reshape',
-  'FeatureVectorizer',
-  'Unsqueeze',
-  'Squeeze',
-]);
-
-/** In ONNX other operators may come before the trees, and a table's values are then not what is compared. */
-function refusePrepared({ graph }: Model): void {
-  if (graph === null) return;
-  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
-  const given = new Set(graph.inputs.map(({ name }) => name));
-  for (const node of graph.nodes.filter(({ op }) => op.startsWith('TreeEnsemble'))) {
-    const open = [node.inputs[0] ?? ''];
-    const seen = new Set<string>();
-    for (let value = open.pop(); value !== undefined; value = open.pop()) {
-      if (given.has(value) || seen.has(value)) continue;
-      seen.add(value);
-      const maker = makers.get(value);
-      if (maker !== undefined && UNCHANGED.has(maker.op)) {
-        open.push(...maker.inputs);
-        continue;
-      }
-      throw inputError(
-        'MARK_TREE_PREPARED',
-        'the graph computes what the trees compare, so the table does not show it',
-        {
-          expected: 'trees that read the model’s inputs as they come',
-          got: maker === undefined ? value : `${maker.op} before ${node.op}`,
-          todo: 'mark the trees before they are put behind other operators, with the table that they were trained on',
-        },
-      );
-    }
-  }
 }
 
 /** The gaps as rows of the commitment: one can be opened without the others, and no value of the table is told. */
