@@ -9,7 +9,7 @@ import { COMPARISONS } from '../formats/index.js';
 import { type Gap, gapChips, gapFinder, type OpenedKeys, placeIn, type ReleasePlan } from '../mark/index.js';
 import { cappedByEntropy, log10NormalTail } from '../stats/index.js';
 import type { CanonicalTrees } from '../structure/index.js';
-import { matchTrees, pairedSplits } from './tree-match.js';
+import { isSameCut, matchTrees, pairedSplits } from './tree-match.js';
 import { meanOf, noiseWeights } from './tree-noise.js';
 
 export interface JitterPlaces {
@@ -49,6 +49,7 @@ export function jitterPlaces(
   suspect: readonly CanonicalTrees[],
 ): JitterPlaces {
   const found: number[][] = gaps.map(() => []);
+  const stayed: number[][] = gaps.map(() => []);
   const ranges = rangesOf(gaps);
   const find = gapFinder(gaps);
   let [splits, paired] = [0, 0];
@@ -69,9 +70,11 @@ export function jitterPlaces(
       const row = rows[node] === -1 ? nearest(gaps, range, cut) : rows[node]!;
       if (row === -1) continue;
       paired++;
-      found[row]!.push(placeIn(gaps[row]!, cut));
+      (isSameCut(cut, gaps[row]!.threshold) ? stayed : found)[row]!.push(placeIn(gaps[row]!, cut));
     }
   }
+  // Where some splits of a gap stand as the original's do and others do not, the former came from elsewhere.
+  for (const [row, own] of found.entries()) if (own.length === 0) found[row] = stayed[row]!;
   return {
     places: Float64Array.from(found, (own) => (own.length === 0 ? Number.NaN : meanOf(own.map(within)))),
     weights: noiseWeights(gaps, found),

@@ -147,7 +147,7 @@ function toleranceOf({ feature, threshold, comparison }: CanonicalTrees): (input
 }
 
 /** Two cuts are one to within a float32: what a conversion from float64 does. */
-const isSameCut = (a: number, b: number): boolean => {
+export const isSameCut = (a: number, b: number): boolean => {
   if (a === b) return true;
   const [low, high] = [Math.fround(Math.min(a, b)), Math.fround(Math.max(a, b))];
   return high <= nextUp(low, 'F32');
