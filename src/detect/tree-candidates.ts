@@ -3,6 +3,7 @@ import { fromUtf8, utf8 } from '../base/index.js';
 import type { Model } from '../formats/index.js';
 import {
   type CommitmentFact,
+  checkGaps,
   getGaps,
   getSecrets,
   openOriginal,
@@ -39,18 +40,20 @@ export async function treeCandidates(
   const [first] = releases;
   if (first === undefined) return [];
   const vault = room.vault!;
-  const { model: original, close } = await openOriginal(room, asset, first[1].structure, first[0].release);
+  const { model: original, canonical, close } = await openOriginal(room, asset, first[1].structure, first[0].release);
   try {
     const subjects: TreeRelease[] = [];
     for (const [release, commitment] of releases) {
-      const { seeds } = await getSecrets(vault, release.release);
+      const { seeds, originalSalt } = await getSecrets(vault, release.release);
+      const gaps = await getGaps(vault, release.release);
+      await checkGaps(canonical, commitment, gaps, originalSalt);
       const keys = {
         release: release.release,
         original: commitment.original.root,
         beacon: release.beacon.value,
         seeds: new Map(seeds.map((seed, batch) => [batch, seed])),
       };
-      subjects.push({ commitment, release, keys, gaps: await getGaps(vault, release.release), original });
+      subjects.push({ commitment, release, keys, gaps, original });
     }
     const tested = subjects.map((subject) => {
       const start = performance.now();

@@ -44,7 +44,7 @@ import {
   type StructureSource,
 } from './statements.js';
 import type { TrainingData } from './tree-data.js';
-import { checkCopyUnmoved, releasedThresholds } from './tree-mark.js';
+import { checkCopyUnmoved, checkGaps, releasedThresholds } from './tree-mark.js';
 import { gapRows, planTrees } from './tree-plan.js';
 
 /** What a release needs of a room. */
@@ -229,6 +229,7 @@ async function finish(
   };
   await mkdir(place.workshop, { recursive: true });
   const gaps = plan.trees === undefined ? [] : await getGaps(vaultOf(room), release);
+  if (plan.trees !== undefined) await checkGaps(canonical, commitment, gaps, secrets.originalSalt);
   const hidden = await mkdtemp(path.join(place.workshop, '.muniment-release-'));
   try {
     const draft = path.join(hidden, place.main);

@@ -197,7 +197,7 @@ test('a copy whose split left its gap, or whose trees are others, is not deliver
   const [threshold] = releasedThresholds(model, gaps, plan, testKeys('a')).values();
   const copy = { ...trees!, threshold: threshold! };
   checkUnmoved([trees!], [copy], gaps);
-  const node = trees!.feature.findIndex((input) => input === 1);
+  const node = trees!.feature.indexOf(1);
   const fails = (other: TreeEnsemble): void =>
     assert.throws(() => checkUnmoved([trees!], [other], gaps), code('MARK_TREE_MOVED', 'evidence'));
   fails({ ...copy, threshold: copy.threshold.with(node, copy.threshold[node]! + 3) });

@@ -1,11 +1,14 @@
 /** Where in its gap each threshold of a release lies: the middle, and from there by the chip of the gap, never to the edge. */
 import { evidenceError } from '../base/index.js';
 import { type Model, openModel, type TreeEnsemble } from '../formats/index.js';
-import { nextUp } from '../structure/index.js';
+import { type CanonicalModel, nextUp } from '../structure/index.js';
+import { committable } from './canonical.js';
+import { commitModel } from './commitment.js';
 import { type OpenedKeys, rowChips } from './keys.js';
 import { batchRows, type ReleasePlan } from './plan.js';
+import type { CommitmentFact } from './statements.js';
 import { boundsOf, cutOf, type Gap, gapFinder, isNumericSplit } from './tree-gaps.js';
-import { GAPS } from './tree-plan.js';
+import { GAPS, gapRows } from './tree-plan.js';
 import { readingOf } from './tree-reading.js';
 
 /** Share of the half gap beyond which no threshold goes: at the very edge it would tell a value of the training data. */
@@ -104,4 +107,29 @@ export async function checkCopyUnmoved(original: Model, copy: string, gaps: read
   } finally {
     await model.close();
   }
+}
+
+/**
+ * That gaps are those that were committed with the original, before any key was known: whoever chose them afterwards
+ * could choose them to fit.
+ * @throws `MARK_TREE_GAPS`
+ */
+export async function checkGaps(
+  canonical: CanonicalModel,
+  { original, release }: CommitmentFact,
+  gaps: readonly Gap[],
+  salt: Uint8Array,
+): Promise<void> {
+  const { root } = await commitModel([...(await committable(canonical)), gapRows(gaps)], salt);
+  if (root === original.root) return;
+  throw evidenceError(
+    'MARK_TREE_GAPS',
+    'the gaps, or the original, are not those that the release was committed with',
+    {
+      expected: original.root,
+      got: root,
+      where: release,
+      todo: 'restore the vault from a copy of the room; nothing can be said by other gaps',
+    },
+  );
 }
