@@ -2,11 +2,11 @@
 import { type ByteSource, inputError } from '../base/index.js';
 import { storedBytes } from './elements.js';
 import type { ForwardReader } from './forward-reader.js';
-import { BLOCK_TYPES, type BlockType } from './gguf-blocks.js';
+import { BLOCK_TYPES, type BlockType, type Codes } from './gguf-blocks.js';
 import { readText } from './gguf-metadata.js';
 import { MAX_GGUF_NAME, MAX_GGUF_RANK } from './limits.js';
 import type { DType } from './model.js';
-import { elementsOf, type Storage, type StoredTensor, type Stretch, storedTensor } from './stored-tensor.js';
+import { type Edit, elementsOf, type Storage, type StoredTensor, type Stretch, storedTensor } from './stored-tensor.js';
 
 /** `ggml_type` of values that lie one after the other. */
 const PLAIN: Readonly<Record<number, DType>> = {
@@ -141,22 +141,71 @@ export function tensorOf(
     return storedTensor('GGUF', name, type, shape, { kind: 'bytes', stretches: [stretch] }, where);
   }
   const tensor = storedTensor('GGUF', name, 'F32', shape, blockStorage(stretch, type), where);
-  return { ...tensor, packed: { as: type.name, bits: (type.bytes * 8) / type.elements } };
+  const { codes } = type;
+  return {
+    ...tensor,
+    packed: { as: type.name, bits: (type.bytes * 8) / type.elements },
+    ...(codes === undefined
+      ? {}
+      : { steps: (start: number, end: number) => stepsOf(stretch, type, codes, start, end) }),
+  };
+}
+
+/** The blocks that hold elements [start, end): their bytes, and the element that the first begins with. */
+async function blocksOf({ source, offset }: Stretch, type: BlockType, start: number, end: number) {
+  const first = Math.floor(start / type.elements);
+  const count = Math.ceil(end / type.elements) - first;
+  const from = offset + first * type.bytes;
+  const bytes = await source.slice(from, from + count * type.bytes);
+  return { bytes, count, first: first * type.elements };
+}
+
+async function stepsOf(
+  stretch: Stretch,
+  type: BlockType,
+  codes: Codes,
+  start: number,
+  end: number,
+): Promise<Float64Array> {
+  const { bytes, first } = await blocksOf(stretch, type, start, end);
+  return Float64Array.from({ length: end - start }, (_, k) => {
+    const element = start + k - first;
+    const block = Math.floor(element / type.elements);
+    return Math.abs(codes.grid(bytes, block * type.bytes, element % type.elements).scale);
+  });
+}
+
+/** Every value that changed takes the nearest code of its block; scales stay, and so does every other bit. */
+async function recoded(stretch: Stretch, type: BlockType, codes: Codes, values: Float64Array): Promise<Edit[]> {
+  const { bytes: kept, count } = await blocksOf(stretch, type, 0, values.length);
+  const bytes = Uint8Array.from(kept);
+  const before = new Float64Array(type.elements);
+  for (let block = 0; block < count; block++) {
+    const at = block * type.bytes;
+    type.expand(bytes, at, before, 0);
+    for (let i = 0; i < type.elements; i++) {
+      const value = values[block * type.elements + i]!;
+      if (value === before[i]) continue;
+      const { scale, shift } = codes.grid(bytes, at, i);
+      const code = Math.round((value - shift) / scale);
+      if (Number.isFinite(code)) codes.put(bytes, at, i, Math.min(codes.most, Math.max(codes.least, code)));
+    }
+  }
+  return [{ ...stretch, bytes }];
 }
 
 /** Only the blocks that hold the elements asked for are read. */
-function blockStorage({ source, offset }: Stretch, type: BlockType): Storage {
+function blockStorage(stretch: Stretch, type: BlockType): Storage {
+  const { codes } = type;
   return {
     kind: 'values',
     async read(start, end) {
-      const first = Math.floor(start / type.elements);
-      const blocks = Math.ceil(end / type.elements) - first;
-      const from = offset + first * type.bytes;
-      const bytes = await source.slice(from, from + blocks * type.bytes);
-      const out = new Float64Array(blocks * type.elements);
-      for (let i = 0; i < blocks; i++) type.expand(bytes, i * type.bytes, out, i * type.elements);
-      const skip = start - first * type.elements;
+      const { bytes, count, first } = await blocksOf(stretch, type, start, end);
+      const out = new Float64Array(count * type.elements);
+      for (let i = 0; i < count; i++) type.expand(bytes, i * type.bytes, out, i * type.elements);
+      const skip = start - first;
       return skip === 0 && out.length === end - start ? out : out.slice(skip, skip + end - start);
     },
+    ...(codes === undefined ? {} : { edits: (values: Float64Array) => recoded(stretch, type, codes, values) }),
   };
 }

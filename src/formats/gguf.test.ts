@@ -1,7 +1,7 @@
 /** GGUF files written by the `gguf` library for Python: tensors as that library dequantises them; hostile ones refused. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { copyFile, readFile, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -130,7 +130,7 @@ test('a split model is read whole from any of its parts, and only with all of th
     await folded.close();
   }));
 
-test('a copy with changed float values opens in place of the original; quantised tensors are not writable', () =>
+test('a copy with changed float values opens in place of the original', () =>
   inTemporaryFolder(async (folder) => {
     const out = path.join(folder, 'changed.gguf');
     const model = await openModel(good('types.gguf'));
@@ -143,9 +143,60 @@ test('a copy with changed float values opens in place of the original; quantised
     );
     await copy.close();
     await model.close();
-    const blocks = await openModel(good('small-blocks.gguf'));
-    assert.ok([...blocks.tensors.values()].every(({ writable }) => !writable));
-    await blocks.close();
+  }));
+
+test('codes of blocks are written under their own scales: the nearest code, clamped, and every other bit as it was', () =>
+  inTemporaryFolder(async (folder) => {
+    for (const name of ['small-blocks.gguf', 'large-blocks.gguf']) {
+      const model = await openModel(good(name));
+      const out = path.join(folder, name);
+      const written = [...model.tensors.values()].filter(({ writable }) => writable);
+      const types = written.map(({ packed }) => packed!.as).sort();
+      assert.deepEqual(
+        types,
+        name === 'small-blocks.gguf' ? ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0'] : ['Q4_K', 'Q5_K', 'Q6_K'],
+      );
+      const same = new Map<string, Float64Array>();
+      const moved = new Map<string, Float64Array>();
+      for (const tensor of written) {
+        const values = await tensor.read(0, tensor.elements);
+        const steps = await tensor.steps!(0, tensor.elements);
+        same.set(tensor.name, values);
+        moved.set(
+          tensor.name,
+          Float64Array.from(values, (value, k) => value + ((k % 3) - 1) * 1.3 * steps[k]!),
+        );
+      }
+      await writeModel(model, same, out);
+      assert.ok((await readFile(good(name))).equals(await readFile(out)), 'unchanged values change no bit');
+      await rm(out);
+      await writeModel(model, moved, out);
+      const copy = await openModel(out);
+      for (const tensor of model.tensors.values()) {
+        const before = await tensor.read(0, tensor.elements);
+        const after = await copy.tensors.get(tensor.name)!.read(0, tensor.elements);
+        const wanted = moved.get(tensor.name);
+        if (wanted === undefined) {
+          assert.deepEqual(after, before);
+          continue;
+        }
+        const steps = await tensor.steps!(0, tensor.elements);
+        let on = 0;
+        for (let k = 0; k < before.length; k++) {
+          // One step further, or as far as the codes go.
+          const steped = (after[k]! - before[k]!) / steps[k]!;
+          const asked = (k % 3) - 1;
+          assert.ok(
+            steps[k] === 0 || Math.abs(steped - asked) < 1e-3 || Math.abs(steped) < 1e-3,
+            `${tensor.name} ${k}`,
+          );
+          if (Math.abs(steped - asked) < 1e-3) on++;
+        }
+        assert.ok(on > 0.8 * before.length, `${tensor.name}: ${on} of ${before.length}`);
+      }
+      await copy.close();
+      await model.close();
+    }
   }));
 
 test('of 20 GB only the header and the rows asked for are read', () =>

@@ -51,6 +51,11 @@ export interface Tensor {
    * @throws `TENSOR_RANGE`; the format's `…_TRUNCATED` where the bytes are missing
    */
   read(start: number, end: number): Promise<Float64Array>;
+  /**
+   * Of `packed` values that can be written: the distance between neighbouring codes at elements [start, end). Values
+   * written between codes are rounded to the nearest, and clamped to the last.
+   */
+  steps?(start: number, end: number): Promise<Float64Array>;
   /** A number that no file holds, made of settings (a shape, a factor): in a graph's initialisers, in no model's tensors. */
   readonly implied?: true;
   /** True where `write.ts` can store changed values of this tensor. */

@@ -51,7 +51,8 @@ export function releasedValues(
     const derive = async (): Promise<Float64Array> => {
       const values = await tensor.read();
       const fold = await model.foldFactors(tensor.name);
-      const canonical = releasedTensor(plan, keys, orders, tensor.name, tensor.shape, values, fold);
+      const steps = await tensor.steps();
+      const canonical = releasedTensor(plan, keys, orders, tensor.name, tensor.shape, values, fold, steps);
       return tensor.storedFromCanonical(canonical);
     };
     let held: Promise<Float64Array> | null = null;

@@ -2,6 +2,7 @@
 import { carryUnits } from '../align/index.js';
 import { inputError } from '../base/index.js';
 import type { Segment } from '../structure/index.js';
+import { codeMoves } from './codes.js';
 import { groupOrder, markedRows, type OpenedKeys, rowChips } from './keys.js';
 import { messageBits, rowBits } from './message.js';
 import { batchRows, type MarkedTensor, type ReleasePlan, strengthOf } from './plan.js';
@@ -66,6 +67,7 @@ const DEAD_ROW = 1e-4;
  * Values of one tensor in the release, canonical, before rounding to its storage type.
  * @param values of the original, canonical, not folded; left as they are
  * @param fold factors per row of a normalisation that follows, or null
+ * @param steps distance between neighbouring codes, where the file holds codes: they move by whole ones (`codeMoves`)
  * @throws `MARK_POISONED` where a tensor that is to be marked holds NaN or an infinity
  */
 export function releasedTensor(
@@ -76,6 +78,7 @@ export function releasedTensor(
   shape: readonly number[],
   values: Float64Array,
   fold: Float64Array | null,
+  steps: Float64Array | null = null,
 ): Float64Array {
   let out: Float64Array = Float64Array.from(values);
   const marked = plan.marked.find((one) => one.tensor === tensor);
@@ -88,12 +91,17 @@ export function releasedTensor(
       });
     }
     const size = strengthOf(plan, marked) * spread;
+    const moves = codeMoves();
     const least = fold === null ? 0 : DEAD_ROW * fold.reduce((most, factor) => Math.max(most, Math.abs(factor)), 0);
     eachMarkedRow(plan, marked, keys, (row, chips) => {
       const factor = fold === null ? 1 : fold[row]!;
       if (!(Math.abs(factor) > least)) return;
       const start = row * marked.width;
-      for (let k = 0; k < chips.length; k++) out[start + k] = out[start + k]! + (size * chips[k]!) / factor;
+      for (let k = 0; k < chips.length; k++) {
+        const at = start + k;
+        const change = steps === null ? (size * chips[k]!) / factor : moves(size / factor, steps[at]!, chips[k]!);
+        out[at] = out[at]! + change;
+      }
     });
   }
   for (const group of plan.groups) {

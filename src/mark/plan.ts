@@ -134,8 +134,8 @@ export function planRelease(model: CanonicalModel, options: PlanOptions = {}): R
   const marked = markable.filter((tensor) => tested.has(tensor.name));
   if (movable.length === 0 && marked.length === 0) {
     throw inputError('MARK_NOTHING', 'nothing in this model can be marked or permuted', {
-      expected: 'float weights that were learned, or unit groups that a graph or the owner vouches for',
-      todo: 'release the float model before it is quantised; for a file without a graph give --graph or --plain-stack',
+      expected: 'weights that were learned and can be written, or unit groups that a graph or the owner vouches for',
+      todo: 'release the model before it is converted; for a file without a graph give --graph or --plain-stack',
     });
   }
   const plan: ReleasePlan = {
@@ -199,7 +199,8 @@ function storedAlone(model: CanonicalModel): ReadonlySet<string> {
 }
 
 const FLOATS: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16']);
-export const isFloat = (tensor: CanonicalTensor): boolean => FLOATS.has(tensor.dtype) && tensor.quantisation === null;
+export const isFloat = ({ dtype, quantisation, packed }: CanonicalTensor): boolean =>
+  FLOATS.has(dtype) && quantisation === null && packed === null;
 
 const elements = (shape: readonly number[]): number => shape.reduce((all, size) => all * size, 1);
 const sizeOf = (tensor: CanonicalTensor): number => elements(tensor.shape);

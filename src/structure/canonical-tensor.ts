@@ -17,7 +17,7 @@ export interface CanonicalTensor {
   readonly quantisation: { readonly bits: number; readonly granularity: 'tensor' | 'channel' } | null;
   /** The coding that the file holds where only expansion makes numbers of it (`Tensor.packed`). */
   readonly packed: NonNullable<Tensor['packed']> | null;
-  /** Float storage, a learned weight, writable. */
+  /** A learned weight whose changed values can be written: a float, or an integer code under a scale of its own. */
   readonly markable: boolean;
   readonly dtype: DType;
   /** Canonical order, dequantised, not folded. */
@@ -26,11 +26,14 @@ export interface CanonicalTensor {
   readRaw(): Promise<Float64Array>;
   /** Whole rows of canonical axis 0. */
   readRows(rows: readonly number[]): Promise<Float64Array>;
-  /** Inverse of the layout alone, for writing. */
+  /** Distance between neighbouring codes at each value, canonical order; null for floats. */
+  steps(): Promise<Float64Array | null>;
+  /** Inverse of `read`, for writing: stored order, codes where there are some, not yet rounded. */
   storedFromCanonical(values: Float64Array): Promise<Float64Array>;
 }
 
 const FLOATS: ReadonlySet<DType> = new Set<DType>(['F64', 'F32', 'F16', 'BF16']);
+const CODES: ReadonlySet<DType> = new Set<DType>(['I8', 'U8', 'I4', 'U4', 'I16', 'U16']);
 
 /** @param constant what it is known to be besides what its numbers show; null: its numbers decide */
 export async function canonicalTensor(
@@ -57,7 +60,11 @@ export async function canonicalTensor(
     nature,
     quantisation: quantisation && { bits: quantisation.bits, granularity: quantisation.granularity },
     packed: tensor.packed ?? null,
-    markable: FLOATS.has(tensor.dtype) && role === 'weight' && nature.kind === 'learned' && tensor.writable,
+    markable:
+      role === 'weight' &&
+      nature.kind === 'learned' &&
+      tensor.writable &&
+      (quantisation === null ? FLOATS.has(tensor.dtype) : CODES.has(tensor.dtype)),
     dtype: tensor.dtype,
     read,
     readRaw,
@@ -71,6 +78,13 @@ export async function canonicalTensor(
       for (const [k, row] of rows.entries()) out.set(values.subarray(row * width, (row + 1) * width), k * width);
       return out;
     },
-    storedFromCanonical: async (values) => layout.toStored(values),
+    async steps() {
+      if (quantisation !== null) {
+        return Float64Array.from({ length: tensor.elements }, (_, at) => quantisation.step(at));
+      }
+      return tensor.steps === undefined ? null : layout.toCanonical(await tensor.steps(0, tensor.elements));
+    },
+    storedFromCanonical: async (values) =>
+      layout.toStored(quantisation === null ? values : values.map(quantisation.encode)),
   };
 }

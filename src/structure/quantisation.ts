@@ -8,6 +8,10 @@ export interface Quantisation {
   readonly granularity: 'tensor' | 'channel';
   /** @param at canonical position */
   decode(value: number, at: number): number;
+  /** The stored number of a value, not yet rounded. @param at canonical position */
+  encode(value: number, at: number): number;
+  /** Distance between neighbouring stored numbers. @param at canonical position */
+  step(at: number): number;
 }
 
 const BITS: Readonly<Partial<Record<DType, number>>> = {
@@ -46,13 +50,13 @@ export async function quantisationOf(
   const zeros = Float64Array.from({ length: channels }, (_, channel) => at(zero, channel));
   const axis = scales.axis === null ? -1 : perm.indexOf(scales.axis);
   const inner = axis < 0 ? Number.POSITIVE_INFINITY : stridesOf(layoutOf(shape, perm).shape)[axis]!;
+  const channelOf = (position: number): number => Math.floor(position / inner) % channels;
   return {
     bits,
     granularity: channels > 1 ? 'channel' : 'tensor',
-    decode: (value, position) => {
-      const channel = Math.floor(position / inner) % channels;
-      return (value - zeros[channel]!) * scale[channel]!;
-    },
+    decode: (value, position) => (value - zeros[channelOf(position)]!) * scale[channelOf(position)]!,
+    encode: (value, position) => value / scale[channelOf(position)]! + zeros[channelOf(position)]!,
+    step: (position) => Math.abs(scale[channelOf(position)]!),
   };
 }
 

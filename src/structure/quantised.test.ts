@@ -42,7 +42,7 @@ async function assertDecoded(
   const width = tensor.shape.slice(1).reduce((all, size) => all * size, 1);
   assert.deepEqual(tensor.quantisation, { bits: 8, granularity });
   assert.equal(tensor.nature.kind, 'learned');
-  assert.equal(tensor.markable, false);
+  assert.equal(tensor.markable, true);
   const values = await tensor.read();
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < width; column++) {
