@@ -71,7 +71,6 @@ export const snap =
     });
   };
 
-/** One in so many of the copy's own thresholds' neighbours: every threshold to the mean of those nearest to it. */
 export const theftRandom = (label: string): RandomStream => seededRandom(1, `tree thief ${label}`);
 
 export const COLLUSIONS = ['mean', 'median', 'least', 'greatest', 'random pick'] as const;
