@@ -21,6 +21,11 @@ const FEWEST_FOR_SCALE = 16;
 const ZERO_SHARE = 0.01;
 /** Values that the whole tensor counts for when a row's drift is estimated. */
 const PRIOR = 8;
+/**
+ * Deviations beyond so many drifts count as so many: a value that nothing explains must not drown the rest, yet codes
+ * that a mark moves rarely, and then far, still speak.
+ */
+const FAR = 4;
 /** Share of values that nothing explains. */
 const OUTLIERS = 0.02;
 const LEAST = 1e-6;
@@ -236,7 +241,7 @@ function observe(cells: Cells, k: number, row: number, drift: number, out: Float
     const inlier = (bell(x) * (1 - OUTLIERS)) / drift;
     const density = inlier + cells.strays[k]! + LEAST;
     out[0] = density;
-    out[1] = (inlier / density) * x;
+    out[1] = Math.max(-FAR, Math.min(FAR, x));
     return;
   }
   if (value !== 0 && step < FINE * sigma && Math.abs(value) > 1.5 * half) {
@@ -244,7 +249,7 @@ function observe(cells: Cells, k: number, row: number, drift: number, out: Float
     const inlier = bell(x) * (step / sigma) * (1 - OUTLIERS);
     const density = inlier + OUTLIERS * 0.1 + LEAST;
     out[0] = density;
-    out[1] = (inlier / density) * x;
+    out[1] = Math.max(-FAR, Math.min(FAR, x));
     return;
   }
   let low = value - step / 2;

@@ -211,8 +211,7 @@ export const BLOCK_TYPES: Readonly<Record<number, BlockType>> = {
     },
   }),
   8: small('Q8_0', 34, scaleOnly, (b, at, i) => signed(b[at + 2 + i]!), {
-    // −128 is a code that quantisers do not use.
-    least: -127,
+    least: -128,
     most: 127,
     put(b, at, i, code) {
       b[at + 2 + i] = code;

@@ -5,7 +5,7 @@ import type { CommittableTensor } from './commitment.js';
 import { groupOrders, releasedTensor, touchedTensors } from './derive.js';
 import type { OpenedKeys } from './keys.js';
 import type { ReleasePlan } from './plan.js';
-import { committableTrees } from './tree-plan.js';
+import { committableTrees } from './tree-commit.js';
 
 const range = (start: number, end: number): readonly number[] =>
   Array.from({ length: end - start }, (_, k) => start + k);
@@ -53,7 +53,7 @@ export function releasedValues(
       const fold = await model.foldFactors(tensor.name);
       const steps = await tensor.steps();
       const canonical = releasedTensor(plan, keys, orders, tensor.name, tensor.shape, values, fold, steps);
-      return tensor.storedFromCanonical(canonical);
+      return tensor.storedFromCanonical(tensor.encode(canonical));
     };
     let held: Promise<Float64Array> | null = null;
     const { elements } = model.model.tensors.get(tensor.stored)!;

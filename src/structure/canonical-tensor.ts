@@ -28,7 +28,9 @@ export interface CanonicalTensor {
   readRows(rows: readonly number[]): Promise<Float64Array>;
   /** Distance between neighbouring codes at each value, canonical order; null for floats. */
   steps(): Promise<Float64Array | null>;
-  /** Inverse of `read`, for writing: stored order, codes where there are some, not yet rounded. */
+  /** The stored numbers of values, canonical order, not yet rounded: the values themselves where they are floats. */
+  encode(values: Float64Array): Float64Array;
+  /** Inverse of the layout alone, for writing. */
   storedFromCanonical(values: Float64Array): Promise<Float64Array>;
 }
 
@@ -84,7 +86,7 @@ export async function canonicalTensor(
       }
       return tensor.steps === undefined ? null : layout.toCanonical(await tensor.steps(0, tensor.elements));
     },
-    storedFromCanonical: async (values) =>
-      layout.toStored(quantisation === null ? values : values.map(quantisation.encode)),
+    encode: (values) => (quantisation === null ? values : values.map(quantisation.encode)),
+    storedFromCanonical: async (values) => layout.toStored(values),
   };
 }
