@@ -2,6 +2,7 @@
 import { CAPACITY_1E4, CAPACITY_1E5, capacity } from './mark/capacity.js';
 import { collusion, LARGE, SMALL } from './mark/collusion.js';
 import { wrongKeys } from './mark/null.js';
+import { removal } from './mark/removal.js';
 import { markCost } from './mark/strength.js';
 import { runSections, type Section } from './sections.js';
 
@@ -27,6 +28,11 @@ const SECTIONS: readonly Section[] = [
     goals: { colluders_1e6: { atLeast: 20 }, innocents_accused_1e6: { atMost: 0 } },
     run: async (place, quick) =>
       quick ? { notMeasured: 'a million weights and 10,000 recipients take minutes' } : collusion(place, LARGE),
+  },
+  {
+    name: 'removal',
+    goals: {},
+    run: (place, quick) => removal(place, quick ? 1 : 5),
   },
   {
     name: 'capacity',
