@@ -3,6 +3,8 @@ import { evidenceError, fromHex, toHex } from '../base/index.js';
 import {
   type CommitmentFact,
   checkOpened,
+  type Gap,
+  getGaps,
   getSecrets,
   type ReleaseSecrets,
   releaseRoom,
@@ -19,17 +21,21 @@ export interface OpenedRelease {
   /** From which the salts of H(w0) and of H(w) are derived. */
   readonly originalSalt: string;
   readonly copySalt: string;
+  /** Of a release of trees: where its thresholds lie, between which values of the training data. */
+  readonly gaps?: readonly Gap[];
 }
 
 /** From the vault. @throws `MARK_SECRETS_LOST`, and what `checkOpened` throws where the vault holds others */
 export async function openRelease(room: Room, commitment: CommitmentFact): Promise<OpenedRelease> {
-  const secrets = await getSecrets(vaultOf(releaseRoom(room)), commitment.release);
+  const vault = vaultOf(releaseRoom(room));
+  const secrets = await getSecrets(vault, commitment.release);
   checkOpened(commitment, secrets.seeds);
   return {
     release: commitment.release,
     seeds: secrets.seeds.map(toHex),
     originalSalt: toHex(secrets.originalSalt),
     copySalt: toHex(secrets.copySalt),
+    ...(commitment.plan.trees === undefined ? {} : { gaps: await getGaps(vault, commitment.release) }),
   };
 }
 
@@ -39,8 +45,11 @@ const SECRET = /^[0-9a-f]{64}$/;
  * Reads what a bundle opens, and holds it to the commitment.
  * @throws `BUNDLE_SEEDS`, and what `checkOpened` throws
  */
-export function secretsOf(opened: OpenedRelease, commitment: CommitmentFact): ReleaseSecrets {
-  const { release, seeds, originalSalt, copySalt } = opened;
+export function secretsOf(
+  opened: OpenedRelease,
+  commitment: CommitmentFact,
+): ReleaseSecrets & { readonly gaps?: readonly Gap[] } {
+  const { release, seeds, originalSalt, copySalt, gaps } = opened;
   const wrong = [...seeds, originalSalt, copySalt].find((text) => typeof text !== 'string' || !SECRET.test(text));
   if (release !== commitment.release || wrong !== undefined) {
     throw evidenceError('BUNDLE_SEEDS', 'the opened seeds are not those of one release', {
@@ -52,5 +61,5 @@ export function secretsOf(opened: OpenedRelease, commitment: CommitmentFact): Re
   }
   const secrets = { seeds: seeds.map(fromHex), originalSalt: fromHex(originalSalt), copySalt: fromHex(copySalt) };
   checkOpened(commitment, secrets.seeds);
-  return secrets;
+  return gaps === undefined ? secrets : { ...secrets, gaps };
 }

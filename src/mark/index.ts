@@ -16,6 +16,7 @@ export * from './reproduce.js';
 export * from './secrets.js';
 export * from './spread.js';
 export * from './statements.js';
+export * from './tree-commit.js';
 export * from './tree-data.js';
 export * from './tree-gaps.js';
 export * from './tree-mark.js';

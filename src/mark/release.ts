@@ -43,9 +43,10 @@ import {
   releasesOf,
   type StructureSource,
 } from './statements.js';
+import { gapRows } from './tree-commit.js';
 import type { TrainingData } from './tree-data.js';
 import { checkCopyUnmoved, checkGaps, releasedThresholds } from './tree-mark.js';
-import { gapRows, planTrees } from './tree-plan.js';
+import { planTrees } from './tree-plan.js';
 
 /** What a release needs of a room. */
 export interface ReleaseRoom extends RecordingRoom {

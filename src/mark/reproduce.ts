@@ -8,11 +8,16 @@ import { checkSeed } from './keys.js';
 import { planDigest } from './plan.js';
 import { checkPlanFits } from './plan-fit.js';
 import type { CommitmentFact, ReleaseFact } from './statements.js';
+import { gapRows } from './tree-commit.js';
+import type { Gap } from './tree-gaps.js';
+import { releasedThresholds } from './tree-mark.js';
 
 export interface Opened {
   /** Of every batch, in order. */
   readonly seeds: readonly Uint8Array[];
   readonly originalSalt: Uint8Array;
+  /** Of a release of trees. */
+  readonly gaps?: readonly Gap[];
 }
 
 /**
@@ -61,9 +66,9 @@ export async function reproduceRelease(
   checkOpened(commitment, opened.seeds);
   checkPlanFits(plan, original);
   const reading = progress('reading the original');
-  const { root } = await commitModel(await committable(original), opened.originalSalt, (done, total) =>
-    reading.update(done, total),
-  );
+  const { gaps = [] } = opened;
+  const committed = [...(await committable(original)), ...(plan.trees === undefined ? [] : [gapRows(gaps)])];
+  const { root } = await commitModel(committed, opened.originalSalt, (done, total) => reading.update(done, total));
   if (root !== commitment.original.root) {
     throw evidenceError('MARK_ORIGINAL_COMMITMENT', 'the original is not the one that was committed', {
       expected: commitment.original.root,
@@ -78,5 +83,9 @@ export async function reproduceRelease(
     beacon: beacon.value,
     seeds: new Map(opened.seeds.map((seed, batch) => [batch, seed])),
   };
-  await writeModel(original.model, releasedValues(original, plan, keys), out, progress('making the release again'));
+  const values =
+    plan.trees === undefined
+      ? releasedValues(original, plan, keys)
+      : releasedThresholds(original.model, gaps, plan, keys);
+  await writeModel(original.model, values, out, progress('making the release again'));
 }

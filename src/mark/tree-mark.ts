@@ -7,8 +7,8 @@ import { commitModel } from './commitment.js';
 import { type OpenedKeys, rowChips } from './keys.js';
 import { batchRows, type ReleasePlan } from './plan.js';
 import type { CommitmentFact } from './statements.js';
+import { GAPS, gapRows } from './tree-commit.js';
 import { boundsOf, cutOf, type Gap, gapFinder, isNumericSplit } from './tree-gaps.js';
-import { GAPS, gapRows } from './tree-plan.js';
 import { readingOf } from './tree-reading.js';
 
 /** Share of the half gap beyond which no threshold goes: at the very edge it would tell a value of the training data. */

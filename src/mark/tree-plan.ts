@@ -1,7 +1,6 @@
 /** What a release of trees commits to: the gaps, with the unmarked original; and how its thresholds are drawn in them. */
 import { inputError } from '../base/index.js';
 import type { Model } from '../formats/index.js';
-import type { CommittableTensor } from './commitment.js';
 import { DEFAULT_BATCHES, MAX_BATCHES, type PlanOptions, type ReleasePlan } from './plan.js';
 import { type TrainingData, trainingValues } from './tree-data.js';
 import { type Gap, gapsOf, isNumericSplit } from './tree-gaps.js';
@@ -19,10 +18,6 @@ export interface TreePlan {
   /** The table in whose gaps the thresholds lie. */
   readonly data: { readonly sha256: string; readonly rows: number };
 }
-
-/** Name under which the gaps are committed, one a row: no tensor of a file is named so. */
-export const GAPS = 'trees\u0000gaps';
-const GAP_WIDTH = 5;
 
 export interface PlannedTrees {
   readonly plan: ReleasePlan;
@@ -82,39 +77,3 @@ export async function planTrees(
 function requireWithin(code: string, what: string, holds: boolean, facts: { expected: string; got: string }): void {
   if (!holds) throw inputError(code, `${what} is out of range`, facts);
 }
-
-/** The gaps as rows of the commitment: one can be opened without the others, and no value of the table is told. */
-export const gapRows = (gaps: readonly Gap[]): CommittableTensor => ({
-  name: GAPS,
-  shape: [gaps.length, GAP_WIDTH],
-  rows: async (start, end) =>
-    Float64Array.from(
-      gaps
-        .slice(start, end)
-        .flatMap(({ ensemble, feature, low, high, threshold }) => [ensemble, feature, low, high, threshold]),
-    ),
-});
-
-/** Every array of every ensemble, each as one row: what a model with trees is committed to by. */
-export const committableTrees = ({ trees = [], tensors }: Model): readonly CommittableTensor[] =>
-  trees.flatMap(({ name }) =>
-    [
-      'base',
-      'root',
-      'weight',
-      'feature',
-      'threshold',
-      'comparison',
-      'missing',
-      'left',
-      'right',
-      'category.start',
-      'category',
-      'leaf.start',
-      'leaf.output',
-      'leaf',
-    ].map((part): CommittableTensor => {
-      const tensor = tensors.get(`${name === '' ? '' : `${name}/`}trees.${part}`)!;
-      return { name: tensor.name, shape: [1, tensor.elements], rows: () => tensor.read(0, tensor.elements) };
-    }),
-  );

@@ -54,14 +54,14 @@ def fit(ai4i):
     x, y, held_out = table("../../examples/fleet.csv", FLEET, "failure")
     x, y = x[~held_out], y[~held_out]
     save("fleet.csv", FLEET, x)
-    boosted = dict(objective="binary:logistic", max_depth=4, eta=0.3, nthread=1)
-    booster = xgb.train(boosted, xgb.DMatrix(x, y, feature_names=FLEET), 25)
+    boosted = dict(objective="binary:logistic", max_depth=5, eta=0.2, nthread=1, min_child_weight=0.3)
+    booster = xgb.train(boosted, xgb.DMatrix(x, y, feature_names=FLEET), 60)
     booster.save_model("fleet.json")
     booster.save_model("fleet.ubj")
-    unnamed = xgb.train(boosted, xgb.DMatrix(x, y), 25)
+    unnamed = xgb.train(boosted, xgb.DMatrix(x, y), 60)
     inputs = [("x", FloatTensorType([None, len(FLEET)]))]
     open("fleet-xgboost.onnx", "wb").write(convert_xgboost(unnamed, initial_types=inputs).SerializeToString())
-    light = lgb.train(dict(objective="binary", num_leaves=12, seed=1, **QUIET), lgb.Dataset(x, y, feature_name=FLEET), 25)
+    light = lgb.train(dict(objective="binary", num_leaves=14, min_data_in_leaf=8, seed=1, **QUIET), lgb.Dataset(x, y, feature_name=FLEET), 40)
     light.save_model("fleet.txt")
     open("fleet-lightgbm.onnx", "wb").write(convert_lightgbm(light, initial_types=inputs, zipmap=False).SerializeToString())
     forest = RandomForestClassifier(15, max_depth=6, random_state=1).fit(x.astype(np.float32), y)
@@ -88,7 +88,7 @@ def fit(ai4i):
     # For the bench: the public set, whose rows stay where they are.
     x, y, held_out = table(ai4i, AI4I, "Machine failure")
     x, y = x[~held_out], y[~held_out]
-    xgb.train(dict(boosted, max_depth=5, eta=0.2), xgb.DMatrix(x, y, feature_names=PLAIN), 40).save_model("ai4i.ubj")
+    xgb.train(dict(boosted, min_child_weight=1), xgb.DMatrix(x, y, feature_names=PLAIN), 40).save_model("ai4i.ubj")
     lgb.train(dict(objective="binary", num_leaves=20, seed=1, **QUIET), lgb.Dataset(x, y, feature_name=PLAIN), 40).save_model("ai4i.txt")
     forest = RandomForestClassifier(20, max_depth=8, random_state=1).fit(x.astype(np.float32), y)
     made = to_onnx(forest, x[:1].astype(np.float32), options={"zipmap": False}, target_opset={"": 17, "ai.onnx.ml": 1})
