@@ -12,10 +12,13 @@ import {
 import { type Model, openModel } from '../formats/index.js';
 import {
   type CommitmentFact,
+  type CommittableTensor,
   commitModel,
   commitmentsOf,
   committable,
   foldName,
+  gapRows,
+  getGaps,
   getSecrets,
   openOriginal,
   type ReleaseFact,
@@ -30,6 +33,7 @@ import type { CheckFact } from './check-fact.js';
 import { expertMultiplicity, requireCounted } from './multiplicity.js';
 import { openTensors } from './opened-rows.js';
 import { type Pairs, pairingChoices } from './pairing.js';
+import { openedOfOriginal, openedOfSuspect, treeLines } from './tree-expert.js';
 
 export interface ExpertChoice {
   /** Default: the release that the check found the suspect to depend on most. */
@@ -82,6 +86,18 @@ export async function expertPart(
       beacon: release.beacon.value,
       seeds: new Map([[batch, seed]]),
     };
+    if (commitment.plan.trees !== undefined) {
+      const gaps = gapRows(await getGaps(owner.vault!, release.release));
+      const shown = {
+        keys: { release: release.release, batch, seed: toHex(seed), beacon: release.beacon.value, names: {} },
+        original: await opened(original.canonical, secrets.originalSalt, openedOfOriginal(commitment.original), [gaps]),
+        suspect: await opened(suspect, await saltOf(room, check), openedOfSuspect(check.suspect)),
+      };
+      const multiplicity = expertMultiplicity(check, commitment.plan.batches);
+      const lines = treeLines(shown, commitment, release, check.suspect, multiplicity);
+      const claims = { release: release.release, batch, ...multiplicity, lines };
+      return { release, commitment, expert: { ...shown, claims, alignment: { steps: [] } } };
+    }
     const names = await pairsOf(commitment, ours, theirs);
     const pairings = pairingChoices(commitment.plan.test, names, commitment.original, check.suspect);
     const multiplicity = expertMultiplicity(check, commitment.plan.batches, pairings);
@@ -123,8 +139,13 @@ async function pairsOf({ plan }: CommitmentFact, ours: Subject, theirs: Subject)
   );
 }
 
-async function opened(model: CanonicalModel, salt: Uint8Array, names: readonly string[]) {
-  const parts = new Map((await committable(model)).map((tensor) => [tensor.name, tensor]));
+async function opened(
+  model: CanonicalModel,
+  salt: Uint8Array,
+  names: readonly string[],
+  more: readonly CommittableTensor[] = [],
+) {
+  const parts = new Map([...(await committable(model)), ...more].map((tensor) => [tensor.name, tensor]));
   const tree = await commitModel([...parts.values()], salt);
   const wanted = names.flatMap((name) => [name, foldName(name)]);
   return openTensors(tree, salt, wanted, async (name) => {

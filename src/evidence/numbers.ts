@@ -8,8 +8,9 @@ import { expertMultiplicity, requireCounted } from './multiplicity.js';
 import { type Opened, readJson, requireAllFields } from './opened-bundle.js';
 import { pairingChoices } from './pairing.js';
 import { type GroupPoints, unitPoints } from './points.js';
-import { recompute } from './recompute.js';
+import { compareLines, recompute } from './recompute.js';
 import { requireOpening } from './release-steps.js';
+import { treeLines } from './tree-expert.js';
 
 export interface RecomputedNumbers {
   readonly lines: readonly EvidenceLine[];
@@ -47,6 +48,12 @@ export async function recomputeNumbers(
   );
   requireCounted(check, commitment, release);
   const { plan, original } = commitment;
+  if (plan.trees !== undefined) {
+    const multiplicity = expertMultiplicity(check, plan.batches);
+    const lines = treeLines(expert, commitment, release, check.suspect, multiplicity);
+    compareLines(lines, expert.claims.lines);
+    return { lines, claims: { ...expert.claims, ...multiplicity, lines }, plots: [], suspect: expert.suspect, check };
+  }
   const pairings = pairingChoices(plan.test, expert.keys.names, original, check.suspect);
   const multiplicity = expertMultiplicity(check, plan.batches, pairings);
   const { lines } = await recompute(expert, commitment, release, check.suspect, multiplicity);

@@ -72,16 +72,14 @@ export async function openTensors(
 }
 
 /**
- * The opened tensors as a model that the tests can load, every row checked against the committed root first.
+ * The opened tensors by name, every row checked against the committed root first.
  * @throws `MARK_ROW_NOT_COMMITTED`, `MARK_NO_SUCH_ROW`, `BUNDLE_ROWS`
  */
-export function checkedModel(
+export function checkedValues(
   opened: OpenedModel,
   commitment: ModelCommitment,
-  plan: TestPlan,
-  nameOf: (tensor: string) => string,
   where: string,
-): Loadable {
+): ReadonlyMap<string, Float64Array> {
   const values = new Map<string, Float64Array>();
   for (const tensor of opened.tensors) {
     const place = commitment.layout.find((one) => one.tensor === tensor.tensor);
@@ -98,6 +96,18 @@ export function checkedModel(
     }
     values.set(tensor.tensor, decoded);
   }
+  return values;
+}
+
+/** The same as a model that the tests can load. @throws what `checkedValues` throws */
+export function checkedModel(
+  opened: OpenedModel,
+  commitment: ModelCommitment,
+  plan: TestPlan,
+  nameOf: (tensor: string) => string,
+  where: string,
+): Loadable {
+  const values = checkedValues(opened, commitment, where);
   const tensors = new Map<string, LoadableTensor>();
   for (const planned of plan.tensors) {
     const name = nameOf(planned.name);

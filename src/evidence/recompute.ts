@@ -91,7 +91,7 @@ export async function recompute(
     },
   };
   const lines = exactLines(input, multiplicity, assumptionOf(release.beacon));
-  compare(lines, expert.claims.lines);
+  compareLines(lines, expert.claims.lines);
   return { lines, input };
 }
 
@@ -144,7 +144,8 @@ const stepsOf = (file: AlignmentFile): readonly AlignmentStep[] =>
     v: Float64Array.from(v),
   }));
 
-function compare(lines: readonly EvidenceLine[], claimed: readonly EvidenceLine[]): void {
+/** @throws `BUNDLE_NUMBER` */
+export function compareLines(lines: readonly EvidenceLine[], claimed: readonly EvidenceLine[]): void {
   for (const [i, line] of lines.entries()) {
     const claim = claimed[i];
     const near =

@@ -4,7 +4,7 @@
  */
 import { escapeXml as e } from '../base/index.js';
 import type { Candidate, EvidenceLine } from '../detect/index.js';
-import { tweakText } from '../detect/index.js';
+import { JITTER, tweakText } from '../detect/index.js';
 import { commitmentsOf, releasesOf } from '../mark/index.js';
 import type { StatementView } from '../record/index.js';
 import { earliestStamp, stampsOf } from '../room/index.js';
@@ -114,13 +114,17 @@ function lineTable(lines: readonly EvidenceLine[]): string {
 }
 
 function opened(claims: Claims, plots: readonly GroupPoints[]): string {
-  const mark = claims.lines.find((line) => line.test === 'mark');
+  const mark = claims.lines.find((line) => line.test === 'mark' || line.test === JITTER);
   return `<h2>Opened: batch ${claims.batch} of release ${e(claims.release)}</h2>
 <p>These lines rest on one batch of the release's keys, opened here; the batch proves nothing any more against anyone who has seen this folder. Correction: ${e(claims.how)}.</p>
 ${lineTable(claims.lines)}
 <div class="plots">${plots.map((one) => unitPlot(`group ${one.group}`, one.points, one.size)).join('')}${mark === undefined ? '' : scorePlot('Score of the opened key among keys that were not used', mark.statistic)}</div>
-<p class="muted">Left: each dot is a unit of the examined file, placed by where it stands there and where the secret order of this release puts the unit of the original that it resembles most. A copy that kept the order fills the diagonal; chance puts one dot on it, on average. A copy whose units were moved again scatters here and is found by its marks, shown last: z, with the bell curve that unused keys follow.</p>`;
+${mark?.test === JITTER ? JITTER_PLOT : UNIT_PLOTS}`;
 }
+
+const JITTER_PLOT =
+  '<p class="muted">z: how far the thresholds of the examined file follow the places that the opened key drew in the gaps of the training data, with the bell curve that unused keys follow.</p>';
+const UNIT_PLOTS = `<p class="muted">Left: each dot is a unit of the examined file, placed by where it stands there and where the secret order of this release puts the unit of the original that it resembles most. A copy that kept the order fills the diagonal; chance puts one dot on it, on average. A copy whose units were moved again scatters here and is found by its marks, shown last: z, with the bell curve that unused keys follow.</p>`;
 
 function openedWhole({ about, statements }: ReportContent): string {
   const release = releasesOf(statements).find((one) => one.release === about.release);
