@@ -90,6 +90,7 @@ test('a suspect whose inputs are others, or that asks nothing, is tested on noth
     ...canonical(copy),
     featureNames: null,
     feature: copy.feature.map((input) => (input === -1 ? -1 : input + 50)),
+    leaf: copy.leaf.map((value) => 2 * value),
   };
   for (const suspect of [elsewhere, keepTrees(canonical(copy), [])]) {
     const { z, n, log10p } = jitterTest(plan, keys, places(suspect));
@@ -155,6 +156,27 @@ test('inputs in another order are told by their names', () => {
     feature: copy.feature.map((input) => (input === -1 ? -1 : order.indexOf(input))),
   };
   assert.ok(zOf(canonical(shuffled)) > 0.85 * Math.sqrt(gaps.length));
+});
+
+test('inputs without names in another order, and in other units, are told by the leaves of whole trees', () => {
+  const order = [3, 5, 0, 1, 4, 2];
+  const bare: TreeEnsemble = {
+    ...copy,
+    featureNames: null,
+    feature: copy.feature.map((input) => (input === -1 ? -1 : order.indexOf(input))),
+  };
+  assert.ok(zOf(canonical(bare)) > 0.8 * Math.sqrt(gaps.length), `${zOf(canonical(bare))}`);
+  // Standardised: what a thief's own preparation would do.
+  const standard = canonical({
+    ...bare,
+    precision: 'F64',
+    threshold: bare.threshold.map((cut, node) => {
+      const input = bare.feature[node]!;
+      return input === -1 ? cut : (cut - 40 * input) / (3 + input);
+    }),
+  });
+  assert.ok(zOf(standard) > 0.7 * Math.sqrt(gaps.length), `${zOf(standard)}`);
+  assert.ok(zOf(standard, testKeys('someone else')) < 4);
 });
 
 const COLLUSIONS: Readonly<Record<string, (own: readonly number[], pick: number) => number>> = {

@@ -6,10 +6,11 @@
  * of c, and z = ⟨c, d⟩/‖d‖ is exactly N(0, 1) whatever the suspect is (docs/theory.md §7, §16).
  */
 import { COMPARISONS } from '../formats/index.js';
-import { type Gap, gapChips, gapFinder, type OpenedKeys, placeIn, type ReleasePlan } from '../mark/index.js';
+import { boundsOf, type Gap, gapChips, gapFinder, type OpenedKeys, placeIn, type ReleasePlan } from '../mark/index.js';
 import { cappedByEntropy, log10NormalTail } from '../stats/index.js';
 import type { CanonicalTrees } from '../structure/index.js';
-import { isSameCut, matchTrees, pairedSplits } from './tree-match.js';
+import { inOurInputs } from './tree-inputs.js';
+import { isSameCut, pairedSplits } from './tree-match.js';
 import { meanOf, noiseWeights } from './tree-noise.js';
 
 export interface JitterPlaces {
@@ -57,10 +58,14 @@ export function jitterPlaces(
     // A model of one ensemble may have been converted to several, and several merged to one.
     const against = Math.min(index, reference.length - 1);
     const ours = reference[against]!;
-    const theirs = withInputsOf(ours, given);
+    const rowOf = (node: number): number =>
+      ours.comparison[node] === LESS ? find(against, ours.feature[node]!, ours.threshold[node]!, ours.precision) : -1;
+    const { trees: theirs, matches } = inOurInputs(ours, given, (node) =>
+      middleAt(gaps[rowOf(node)], ours.threshold[node]!),
+    );
     const rows = new Int32Array(theirs.feature.length).fill(-1);
-    for (const [m, n] of pairedSplits(ours, theirs, matchTrees(ours, theirs).matches)) {
-      if (ours.comparison[m] === LESS) rows[n] = find(against, ours.feature[m]!, ours.threshold[m]!, ours.precision);
+    for (const [m, n] of pairedSplits(ours, theirs, matches)) {
+      rows[n] = rowOf(m);
     }
     for (let node = 0; node < theirs.feature.length; node++) {
       if (theirs.comparison[node] !== LESS) continue;
@@ -84,6 +89,12 @@ export function jitterPlaces(
   };
 }
 
+const middleAt = (gap: Gap | undefined, otherwise: number): number => {
+  if (gap === undefined) return otherwise;
+  const { low, high } = boundsOf(gap);
+  return low + (high - low) / 2;
+};
+
 type Range = readonly [from: number, to: number];
 
 function rangesOf(gaps: readonly Gap[]): ReadonlyMap<string, Range> {
@@ -93,15 +104,6 @@ function rangesOf(gaps: readonly Gap[]): ReadonlyMap<string, Range> {
     ranges.set(key, [ranges.get(key)?.[0] ?? row, row + 1]);
   }
   return ranges;
-}
-
-/** Inputs by name where both name all that they have, else by place. */
-function withInputsOf({ featureNames: ours }: CanonicalTrees, suspect: CanonicalTrees): CanonicalTrees {
-  const theirs = suspect.featureNames;
-  if (ours === null || theirs === null) return suspect;
-  const place = new Map(ours.map((name, index) => [name, index]));
-  if (place.size !== ours.length || !theirs.every((name) => place.has(name))) return suspect;
-  return { ...suspect, feature: suspect.feature.map((input) => (input === -1 ? -1 : place.get(theirs[input]!)!)) };
 }
 
 /** The gap whose middle is nearest, in halves of it; −1 where none is near. */

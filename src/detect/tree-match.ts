@@ -169,6 +169,36 @@ function align(a: Indexed, treeA: number, b: Indexed, treeB: number, near: (inpu
   return { ours: treeA, theirs: treeB, by: 'splits', ...found };
 }
 
+/**
+ * Splits at the same place of trees matched by their leaves, whatever they ask for: a tree whose leaves are ours, in our
+ * order, has our splits where the leaves are.
+ */
+export function pairedByShape(
+  x: CanonicalTrees,
+  y: CanonicalTrees,
+  matches: readonly TreeMatch[],
+): readonly (readonly [ours: number, theirs: number])[] {
+  const pairs: (readonly [number, number])[] = [];
+  for (const { ours, theirs, by } of matches) {
+    if (by !== 'leaves') continue;
+    const own: (readonly [number, number])[] = [];
+    const stack = [x.root[ours]!, y.root[theirs]!];
+    let alike = true;
+    while (stack.length > 0 && alike) {
+      const n = stack.pop()!;
+      const m = stack.pop()!;
+      const [isLeaf, isToo] = [x.feature[m] === -1, y.feature[n] === -1];
+      if (isLeaf || isToo) alike = isLeaf && isToo && isSameLeaf(x, m, y, n);
+      else {
+        own.push([m, n]);
+        stack.push(x.left[m]!, y.left[n]!, x.right[m]!, y.right[n]!);
+      }
+    }
+    if (alike) pairs.push(...own);
+  }
+  return pairs;
+}
+
 interface Visit {
   leaf(m: number, n: number): void;
   split(m: number, n: number, equal: boolean): void;

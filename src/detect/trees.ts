@@ -210,16 +210,27 @@ function tweaksOf(
     sum((match) => match.leaves),
     sum((match) => match.equalLeaves),
   ];
-  const moved = matches.filter(({ by }) => by === 'leaves').length;
+  const byLeaves = matches.filter(({ by }) => by === 'leaves');
+  const moved = byLeaves.filter((match) => !haveSameInputs(reference, suspect, match)).length;
+  const alone = sum((match) => (match.by === 'leaves' ? match.leaves - 1 : 0));
   const [dropped, added] = [reference.root.length - matches.length, suspect.root.length - matches.length];
   return [
     ...converted,
     ...(dropped > 0 ? [{ kind: 'trees-dropped', trees: dropped, of: reference.root.length }] : []),
     ...(added > 0 ? [{ kind: 'trees-added', trees: added, of: suspect.root.length }] : []),
     ...(same < leaves ? [{ kind: 'leaves-changed', share: 1 - same / leaves }] : []),
-    ...(equal < splits ? [{ kind: 'thresholds-moved', share: 1 - equal / splits }] : []),
+    ...(equal < splits || moved < byLeaves.length
+      ? [{ kind: 'thresholds-moved', share: 1 - equal / (splits + (moved < byLeaves.length ? alone : 0)) }]
+      : []),
     ...(moved > 0 ? [{ kind: 'inputs-changed', trees: moved }] : []),
   ];
+}
+
+/** Trees of the same leaves that ask for the same inputs in the same order differ in their thresholds. */
+function haveSameInputs(reference: CanonicalTrees, suspect: CanonicalTrees, { ours, theirs }: TreeMatch): boolean {
+  const inputs = ({ root, feature }: CanonicalTrees, tree: number): string =>
+    feature.subarray(root[tree]!, root[tree + 1] ?? feature.length).join();
+  return inputs(reference, ours) === inputs(suspect, theirs);
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
