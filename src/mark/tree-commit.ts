@@ -143,7 +143,16 @@ export function treesFrom(
 }
 
 /** Preorder, every child behind its parent and named once: what readers make of files, and a stranger may not have kept. */
-function checkShape({ root, feature, left, right }: TreeEnsemble, fail: (got: string) => never): void {
+function checkShape(ensemble: TreeEnsemble, fail: (got: string) => never): void {
+  const { root, feature, left, right, leafStart, categoryStart } = ensemble;
+  const runs = [
+    [leafStart, Math.min(ensemble.leaf.length, ensemble.leafOutput.length)],
+    [categoryStart, ensemble.category.length],
+  ] as const;
+  for (const [starts, length] of runs) {
+    const isInOrder = starts.every((start, k) => start >= (starts[k - 1] ?? 0) && start <= length);
+    if (!isInOrder) fail('lists that do not follow each other');
+  }
   const seen = new Uint8Array(feature.length);
   const visit = (node: number, after: number): void => {
     if (!(node > after && node < feature.length) || seen[node] === 1) fail(`node ${node}`);
