@@ -178,6 +178,8 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
   'int3 and back': ({ copy }) => quantise(net, copy, 3),
   'half pruned': ({ copy }) => prune(net, copy, 0.5),
   '80 % pruned, tuned': async (thief) => tune(thief, prune(net, thief.copy, 0.8), 30),
+  '80 % pruned, tuned, permuted and rescaled': async (thief) =>
+    disguise(net, await tune(thief, prune(net, thief.copy, 0.8), 30), thief.random),
   'fine-pruned, 30 % of the units': finePruned(0.3),
   'fine-pruned, 60 % of the units': finePruned(0.6),
   'weights shifted by 50 % of row means': shifted(0.5),
