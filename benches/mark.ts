@@ -4,6 +4,7 @@ import { collusion, LARGE, SMALL } from './mark/collusion.js';
 import { wrongKeys } from './mark/null.js';
 import { removal } from './mark/removal.js';
 import { markCost } from './mark/strength.js';
+import { treeMarks } from './mark/trees.js';
 import { runSections, type Section } from './sections.js';
 
 const SECTIONS: readonly Section[] = [
@@ -34,6 +35,7 @@ const SECTIONS: readonly Section[] = [
     goals: {},
     run: (place, quick) => removal(place, quick ? 1 : 5),
   },
+  { name: 'trees', goals: {}, run: (place, quick) => treeMarks(place, quick ? 1 : 10) },
   {
     name: 'capacity',
     goals: { bits_1e4: { atLeast: 64 }, bits_1e5: { atLeast: 128 } },

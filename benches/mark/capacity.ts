@@ -23,8 +23,8 @@ export interface Capacity {
   readonly total: number;
 }
 
-export const CAPACITY_1E4: Capacity = { key: 'bits_1e4', net: mlp(FEATURES, [91, 91], 2), bits: 64, total: 3.1e6 };
-export const CAPACITY_1E5: Capacity = { key: 'bits_1e5', net: mlp(FEATURES, [307, 307], 2), bits: 512, total: 3.1e6 };
+export const CAPACITY_1E4: Capacity = { key: 'bits_1e4', net: mlp(FEATURES, [91, 91], 2), bits: 128, total: 3.1e6 };
+export const CAPACITY_1E5: Capacity = { key: 'bits_1e5', net: mlp(FEATURES, [307, 307], 2), bits: 1_024, total: 3.1e6 };
 
 /**
  * Fine-tuning three million bits' worth of copies would take weeks: a few marked copies are tuned in earnest, read
