@@ -5,6 +5,7 @@ import { wrongKeys } from './mark/null.js';
 import { removal } from './mark/removal.js';
 import { markCost } from './mark/strength.js';
 import { treeMarks } from './mark/trees.js';
+import { triggers } from './mark/triggers.js';
 import { runSections, type Section } from './sections.js';
 
 const SECTIONS: readonly Section[] = [
@@ -34,6 +35,16 @@ const SECTIONS: readonly Section[] = [
     name: 'removal',
     goals: {},
     run: (place, quick) => removal(place, quick ? 1 : 5),
+  },
+  {
+    name: 'triggers',
+    goals: {
+      queries_k10: { atMost: 25 },
+      queries_k2: { atMost: 150 },
+      trigger_cost_f1: { atMost: 0.2 },
+      trigger_cost_rmse: { atMost: 0.2 },
+    },
+    run: (place, quick) => triggers(place, quick ? 1 : 10),
   },
   { name: 'trees', goals: {}, run: (place, quick) => treeMarks(place, quick ? 1 : 10) },
   {

@@ -20,4 +20,5 @@ export * from './text.js';
 export * from './tree-jitter.js';
 export * from './tree-release.js';
 export * from './trees.js';
+export * from './trigger-test.js';
 export * from './types.js';

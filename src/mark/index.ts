@@ -22,3 +22,6 @@ export * from './tree-gaps.js';
 export * from './tree-mark.js';
 export * from './tree-plan.js';
 export * from './tree-reading.js';
+export * from './trigger-embed.js';
+export * from './trigger-inputs.js';
+export * from './trigger-plan.js';

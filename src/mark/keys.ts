@@ -9,6 +9,7 @@ import {
   fromHex,
   hkdf,
   keyedStream,
+  type RandomStream,
   randomPermutation,
   secretBytes,
   sha256Hex,
@@ -115,4 +116,14 @@ export function messageOffset(
 ): number | null {
   const key = derive(keys, batch, ['message', tensor, String(row)]);
   return key === null ? null : keyedStream(key).below(bits);
+}
+
+/**
+ * Randomness of one trigger: its input from the context `x`, its answer from `y`, which share no bits (docs/theory.md
+ * §9: sharing them let an honest model hit 58 of 60).
+ * @returns null where the batch is not open
+ */
+export function triggerStream(keys: OpenedKeys, batch: number, what: 'x' | 'y', index: number): RandomStream | null {
+  const key = derive(keys, batch, ['trigger', what, String(index)]);
+  return key === null ? null : keyedStream(key);
 }

@@ -13,10 +13,13 @@ import type { ReleaseOptions, ReleaseRoom } from './release.js';
 import { getStamps, putStamps } from './secrets.js';
 import type { CommitmentFact } from './statements.js';
 
+/** What was committed, and by which statement. */
+type Committed = Pick<CommitmentFact, 'release' | 'statement'>;
+
 /** Stamp, then beacon. Stamps once obtained are used again: asking anew would be drawing anew. */
 export async function outside(
   room: ReleaseRoom,
-  commitment: CommitmentFact,
+  commitment: Committed,
   options: ReleaseOptions,
 ): Promise<{ beacon: BeaconRecord; stamps: readonly StampFact[] }> {
   const vault = vaultOf(room);
@@ -35,7 +38,7 @@ export async function outside(
 }
 
 async function bind(
-  commitment: CommitmentFact,
+  commitment: Committed,
   stamps: readonly StampFact[],
   requested: number,
   source: BeaconSource | null,
