@@ -47,6 +47,11 @@ export const registry: readonly Registered[] = [
     load: () => import('./commands/release.js'),
   },
   {
+    name: 'triggers',
+    summary: 'questions with drawn answers: proof through an API alone, for rows and sensor windows',
+    load: () => import('./commands/triggers.js'),
+  },
+  {
     name: 'inspect',
     summary: 'what a model file holds: layers, storage, unit groups, constants, a digest of its weights',
     load: () => import('./commands/inspect.js'),

@@ -20,5 +20,6 @@ export * from './text.js';
 export * from './tree-jitter.js';
 export * from './tree-release.js';
 export * from './trees.js';
+export * from './trigger-check.js';
 export * from './trigger-test.js';
 export * from './types.js';

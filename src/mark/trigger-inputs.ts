@@ -42,7 +42,7 @@ const drawRow = ({ columns }: TriggerPlan, stream: RandomStream): readonly (numb
  * show, and together they lie where the data hardly is, so that what is learned there costs the model's own work nothing
  * (measured on AI4I: docs/design/triggers.md).
  */
-const BEYOND = 0.3;
+const BEYOND = 0.5;
 
 function drawCell(column: ColumnProfile, stream: RandomStream): number | string {
   if (column.kind === 'number') {
