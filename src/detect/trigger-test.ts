@@ -51,7 +51,8 @@ export interface OffsetResult {
 }
 
 /**
- * z = ⟨c, d⟩/‖d‖ with d = Φᵀ(f − f₀): how much of each wave the suspect's answers have more than the original's.
+ * z = ⟨c, d⟩/‖d‖ with d the regression of f − f₀ on the waves: how much of each the suspect's answers have more than
+ * the original's.
  *
  * Null: the suspect's answers do not depend on this set's chips c; then z ~ N(0, 1) exactly, since Φ, f and f₀ are
  * functions of the inputs alone, which share no bits with c. d = 0 gives p = 1.
@@ -78,10 +79,11 @@ export function offsetTest(
   });
   // A suspect far off everywhere would drown the waves in its mean.
   const mean = differences.reduce((sum, one) => sum + one.difference, 0) / Math.max(1, differences.length);
-  const d = new Float64Array(drawn.length);
-  for (const { difference, place } of differences) {
-    for (let j = 0; j < d.length; j++) d[j] = d[j]! + at[place]![j]! * (difference - mean);
-  }
+  const d = regressed(
+    differences.map(({ place }) => at[place]!),
+    differences.map(({ difference }) => difference - mean),
+    drawn.length,
+  );
   let [product, squares, waves] = [0, 0, 0];
   for (let j = 0; j < d.length; j++) {
     if (Number.isNaN(drawn[j]!)) continue;
@@ -91,6 +93,41 @@ export function offsetTest(
   }
   const z = squares > 0 ? product / Math.sqrt(squares) : 0;
   return { z, waves, n: differences.length, bound: squares > 0 ? log10NormalTail(z) : 0 };
+}
+
+/** Share of the waves' mean square that is added to each: waves that the queries hardly tell apart are not told apart. */
+const RIDGE = 0.02;
+
+/**
+ * (ΦᵀΦ + λ)⁻¹ Φᵀ y by Cholesky, with + − × ÷ √ alone: how much of each wave the differences hold, once waves that look
+ * alike at these queries no longer count twice.
+ */
+function regressed(rows: readonly Float64Array[], y: readonly number[], waves: number): Float64Array {
+  const gram = Array.from({ length: waves }, () => new Float64Array(waves));
+  const b = new Float64Array(waves);
+  rows.forEach((phi, row) => {
+    for (let i = 0; i < waves; i++) {
+      b[i] = b[i]! + phi[i]! * y[row]!;
+      for (let j = 0; j <= i; j++) gram[i]![j] = gram[i]![j]! + phi[i]! * phi[j]!;
+    }
+  });
+  const ridge = RIDGE * Math.max(1, rows.length);
+  for (let i = 0; i < waves; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = gram[i]![j]! + (i === j ? ridge : 0);
+      for (let k = 0; k < j; k++) sum -= gram[i]![k]! * gram[j]![k]!;
+      gram[i]![j] = i === j ? Math.sqrt(Math.max(ridge / 2, sum)) : sum / gram[j]![j]!;
+    }
+  }
+  for (let i = 0; i < waves; i++) {
+    for (let k = 0; k < i; k++) b[i] = b[i]! - gram[i]![k]! * b[k]!;
+    b[i] = b[i]! / gram[i]![i]!;
+  }
+  for (let i = waves - 1; i >= 0; i--) {
+    for (let k = i + 1; k < waves; k++) b[i] = b[i]! - gram[k]![i]! * b[k]!;
+    b[i] = b[i]! / gram[i]![i]!;
+  }
+  return b;
 }
 
 const BLIND = ['extraction whose queries avoid the region of the triggers', 'retraining without the marked model'];
