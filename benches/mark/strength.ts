@@ -6,7 +6,7 @@ import { markTest, orderTest } from '../../src/detect/index.js';
 import type { LabelledArrays } from '../../src/train/index.js';
 import { meanFigure } from '../harness.js';
 import { disguise, prune, quantise, sharedData, trainFrom, writeWith } from '../main/nets.js';
-import { type Figures, type Workplace, worst } from '../main/section.js';
+import { type Figures, shareFigure, type Workplace, worst } from '../main/section.js';
 import { aligned, copyFor, keysOf, makeBed } from './bed.js';
 
 const FEATURES = 16;
@@ -64,5 +64,10 @@ export async function markCost({ folder, seed, say }: Workplace, nets: number): 
   } finally {
     await trainer.close();
   }
-  return { mark_cost_points: meanFigure(costs), mark_log10p: worst(log10p), thief_cost_points: meanFigure(thiefCosts) };
+  return {
+    mark_cost_points: meanFigure(costs),
+    mark_log10p: worst(log10p),
+    mark_found: shareFigure(log10p.filter((one) => one <= -30).length, log10p.length),
+    thief_cost_points: meanFigure(thiefCosts),
+  };
 }

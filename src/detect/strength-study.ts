@@ -36,10 +36,18 @@ export interface StudySettings {
   readonly progress?: Progress;
 }
 
+export interface CostFigure {
+  readonly mean: number;
+  /** Standard error of the mean: what these keys cannot tell from no cost. */
+  readonly error: number;
+  readonly most: number;
+  readonly keys: number;
+}
+
 export interface StrengthOffer {
   readonly strength: number;
   /** Mean over the trial keys: points of accuracy lost, or per cent by which the RMSE rises; null without a test set. */
-  readonly cost: { readonly mean: number; readonly most: number; readonly keys: number } | null;
+  readonly cost: CostFigure | null;
   /** As `OutputDrift` has it, over the trial keys; null where the model cannot be run here. */
   readonly drift: { readonly rms: number; readonly largest: number; readonly keys: number } | null;
   /** Least log10 p that a copy gave under `tweak`, uncorrected, the worst of `trials`; null for a model too large to try. */
@@ -130,7 +138,7 @@ async function study(
       if (drift !== null) drifts.push(drift);
       if (original !== null) costs.push(costOf(original, await scoreTable(copy, test!.table, test!.target)));
     }
-    const cost = costs.length === 0 ? null : { mean: meanOf(costs), most: Math.max(...costs), keys: costs.length };
+    const cost = costs.length === 0 ? null : costFigure(costs);
     const drift =
       drifts.length === 0
         ? null
@@ -143,7 +151,7 @@ async function study(
       reference === null
         ? null
         : powerOf(planRelease(canonical, { ...tried, ...strengths }), reference, trialKeys(canonical, plan.batches, 0));
-    const dear = cost !== null ? cost.mean > allowed : drift !== null && drift.rms > MOST_DRIFT;
+    const dear = cost !== null ? cost.mean - cost.error > allowed : drift !== null && drift.rms > MOST_DRIFT;
     const faint = power !== null && power.worst > WANTED;
     offers.push({ strength, cost, drift, power, verdict: dear ? 'too dear' : faint ? 'too faint' : 'chosen' });
     if (dear || !faint) break;
@@ -192,6 +200,12 @@ const strengthsOf = (
   strength: number,
 ): { strength: number; strengths?: ReadonlyMap<string, number> } =>
   harms === null ? { strength } : { strength, strengths: spreadStrength(harms, strength) };
+
+function costFigure(costs: readonly number[]): CostFigure {
+  const mean = meanOf(costs);
+  const spread = Math.sqrt(meanOf(costs.map((one) => (one - mean) ** 2)) / Math.max(1, costs.length - 1));
+  return { mean, error: spread, most: Math.max(...costs), keys: costs.length };
+}
 
 const meanOf = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 

@@ -175,7 +175,7 @@ function studyText(study: StrengthStudy): string {
   const unit = original?.metric === 'rmse' ? '% RMSE' : 'points';
   const rows = offers.map(({ strength, cost, drift, power, verdict }) => [
     `  ${strength}`,
-    cost === null ? '–' : `${cost.mean.toFixed(2)} ${unit} (worst ${cost.most.toFixed(2)})`,
+    cost === null ? '–' : `${cost.mean.toFixed(2)} ± ${cost.error.toFixed(2)} ${unit}`,
     drift === null ? '–' : `${(100 * drift.rms).toFixed(2)} %`,
     power === null ? 'not tried: too large' : `10^${power.worst.toFixed(0)}`,
     verdict,
