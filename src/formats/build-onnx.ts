@@ -31,6 +31,7 @@ export type AttributeSpec =
   | { readonly int: number }
   | { readonly float: number }
   | { readonly string: string }
+  | { readonly strings: readonly string[] }
   | { readonly ints: readonly number[] }
   | { readonly floats: readonly number[] }
   | { readonly tensor: TensorSpec }
@@ -105,6 +106,7 @@ const valueProto = (value: ValueSpec, number: number): Uint8Array =>
 function attributeBody(attribute: AttributeSpec): readonly Uint8Array[] {
   if ('int' in attribute) return [wire.integer(3, attribute.int), wire.integer(20, 2)];
   if ('float' in attribute) return [wire.float(2, attribute.float), wire.integer(20, 1)];
+  if ('strings' in attribute) return [...attribute.strings.map((value) => wire.text(9, value)), wire.integer(20, 8)];
   if ('string' in attribute) return [wire.text(4, attribute.string), wire.integer(20, 3)];
   if ('ints' in attribute) return [...attribute.ints.map((value) => wire.integer(8, value)), wire.integer(20, 7)];
   if ('floats' in attribute) return [...attribute.floats.map((value) => wire.float(7, value)), wire.integer(20, 6)];

@@ -44,9 +44,10 @@ const flatten: LayerRule = (call) => {
 const reshape: LayerRule = (call) => {
   const [x] = call.inputs;
   const target = call.config.target_shape ?? call.config.dims;
-  const isSize = (one: Json): boolean => Number.isInteger(one) && (one as number) >= -1 && one !== 0;
+  // TensorFlow.js writes null for −1.
+  const isSize = (one: Json): boolean => one === null || (Number.isInteger(one) && (one as number) >= -1 && one !== 0);
   if (x === undefined || !Array.isArray(target) || !target.every(isSize)) return null;
-  const wanted = target as readonly number[];
+  const wanted = (target as readonly (number | null)[]).map((size) => size ?? -1);
   const open = wanted.filter((size) => size === -1).length;
   if (open > 1) return null;
   const all = x.sizes === null ? null : product(x.sizes.slice(1));

@@ -1,5 +1,5 @@
 /** Unit groups out of a walked graph. */
-import { axisSize, partsOf, type UnitClass } from './labels.js';
+import { axisSize, type Part, partsOf, type UnitClass } from './labels.js';
 import type { Segment, UnitGroup } from './types.js';
 import type { Walked } from './walk.js';
 
@@ -56,13 +56,30 @@ const flawOf = ({ incoming, outgoing, fits }: Found): string | null =>
         ? 'no stored weight takes these units in'
         : null;
 
+/** Gates are told one by one: an LSTM's two biases together have eight. */
+const MAX_TOLD = 8;
+
+/** The same units many times over, as behind flattened positions, are one stretch: `times` from one to the next. */
+function runsOf(parts: readonly Part[]): readonly (Part & { readonly times: number })[] {
+  const out: (Part & { readonly times: number })[] = [];
+  for (let at = 0; at < parts.length; ) {
+    const { units, inner } = parts[at]!;
+    let times = 1;
+    while (inner === 1 && parts[at + times]?.units === units && parts[at + times]!.inner === 1) times++;
+    if (times > MAX_TOLD) out.push({ units, inner, times });
+    else for (let k = 0; k < times; k++) out.push({ units, inner, times: 1 });
+    at += times;
+  }
+  return out;
+}
+
 function classesOf(walked: Walked, nameOf: (stored: string) => string): ReadonlyMap<UnitClass, Found> {
   const found = new Map<UnitClass, Found>();
   for (const use of walked.uses.values()) {
     const axes = walked.axes.get(use.tensor.name)!;
     axes.forEach((axis, stored) => {
       let start = 0;
-      for (const { units, inner } of partsOf(axis)) {
+      for (const { units, inner, times } of runsOf(partsOf(axis))) {
         const at = use.perm.indexOf(stored);
         if (units.pinned === null && units.size > 1 && axisSize(axis) > 1) {
           const group = found.get(units) ?? { incoming: [], outgoing: [], label: use.node, fits: true };
@@ -74,13 +91,12 @@ function classesOf(walked: Walked, nameOf: (stored: string) => string): Readonly
             axis: at,
             start,
             unitStride: inner,
-            repeat: inner,
-            repeatStride: 1,
+            ...(times > 1 ? { repeat: times, repeatStride: units.size } : { repeat: inner, repeatStride: 1 }),
           };
           const consumes = at === 1 && (use.role === 'weight' || use.role === 'recurrent');
           (consumes ? group.outgoing : group.incoming).push(segment);
         }
-        start += units.size * inner;
+        start += units.size * inner * times;
       }
     });
   }

@@ -107,6 +107,15 @@ export function unify(a: Axis, b: Axis): void {
 
 function mismatch(a: Axis, b: Axis): string | null {
   if (axisSize(a) !== axisSize(b)) return 'sizes differ';
+  // One class against many parts becomes these at once: cut off one by one they would nest as deep as there are parts.
+  for (const [whole, parts] of [
+    [partsOf(a), b],
+    [partsOf(b), a],
+  ] as const) {
+    if (whole.length === 1 && whole[0]!.inner === 1 && partsOf(parts).length > 2 && bind(whole[0]!.units, parts)) {
+      return null;
+    }
+  }
   for (let at = 0, done = 0; done < axisSize(a); at++) {
     if (at > MAX_PARTS) return 'too many parts';
     const left = partAt(a, done);

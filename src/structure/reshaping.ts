@@ -24,11 +24,26 @@ export const flatten: Rule = (node, [x]) => {
   return [{ axes: [mergeAxes(x.axes.slice(0, at)), mergeAxes(x.axes.slice(at))] }];
 };
 
-/** One axis out of several, row-major: the first that carries units keeps them, with the rest as repeats. */
+/** Every unit of it stays where it is. */
+const isPinned = (axis: Axis): boolean => partsOf(axis).every(({ units }) => units.pinned !== null);
+
+/**
+ * One axis out of several, row-major: the first that carries units keeps them, with the rest as repeats. Positions that
+ * stay where they are (channels last) repeat all that lies behind them.
+ */
 function mergeAxes(axes: Axes): Axis | null {
   const real = axes.filter((axis) => sizeOf(axis) !== 1);
   if (real.length === 0) return bare(1);
   if (real.length === 1) return real[0]!;
+  const begin = real.findIndex((axis) => axis === null || !isPinned(axis));
+  if (begin > 0) {
+    const times = real.slice(0, begin).reduce((all, axis) => all * axisSize(axis!), 1);
+    const behind = mergeAxes(real.slice(begin));
+    const parts = behind === null ? [] : partsOf(behind);
+    if (parts.length > 0 && times * parts.length <= MAX_PARTS) return Array<Axis>(times).fill(parts).flat();
+    pinAxis(behind, 'flattened behind too many positions');
+    return behind === null ? null : bare(times * axisSize(behind));
+  }
   const [first, ...rest] = real;
   const inner = rest.reduce<number | null>((all, axis) => {
     const size = sizeOf(axis);
@@ -52,6 +67,12 @@ function beginOf(axes: Axes, used: number, sizes: readonly (number | null)[]): n
     held *= size;
   }
   return held === wanted ? used : null;
+}
+
+/** Whether the last of these sizes are those of the axes, and more than one size stands before them. */
+function endsWith(target: readonly (number | null)[], axes: Axes, at: number): boolean {
+  const begin = target.length - axes.length;
+  return begin > at + 1 && axes.every((axis, k) => axis !== null && sizeOf(axis) === target[begin + k]);
 }
 
 export const reshape: Rule = (_node, [x, shape]) => {
@@ -86,6 +107,16 @@ export const reshape: Rule = (_node, [x, shape]) => {
       const begin = beginOf(x.axes, used, rest)!;
       out.push(mergeAxes(x.axes.slice(used, begin)));
       used = begin;
+    } else if (
+      axis !== undefined &&
+      (axis === null || isPinned(axis)) &&
+      endsWith(target, x.axes.slice(used + 1), at)
+    ) {
+      // An axis without units made several; what lies behind it stays.
+      const last = target.length - (x.axes.length - used - 1);
+      for (; at < last; at++) out.push(target[at] === -1 ? null : bare(target[at]!));
+      at--;
+      used++;
     } else if (rest.length === 0 && wanted !== null) {
       const left = x.axes.slice(used);
       if (left.some((axis) => axis === null)) return null;
