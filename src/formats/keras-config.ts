@@ -31,6 +31,8 @@ export interface KerasLayer {
   readonly name: string;
   /** `Dense`, `Conv2D`, `Functional`, …; without the package of custom ones. */
   readonly className: string;
+  /** False for a class of the author's, whatever it is called: what it computes stands in its code. */
+  readonly isKeras: boolean;
   /** Its own settings: `units`, `activation`, `data_format`, …; of wrappers also `layer`, of recurrent ones `cell`. */
   readonly config: JsonRecord;
   /** One for each time it is called; layers are shared by calling them again. */
@@ -43,6 +45,7 @@ export interface KerasConfig {
   /** `subclassed`: a class of the author's, whose layers only its code tells. */
   readonly kind: 'Sequential' | 'Functional' | 'subclassed';
   readonly className: string;
+  readonly isKeras: boolean;
   readonly name: string;
   /** As listed; a Sequential without an input layer gets one, as Keras itself makes it. */
   readonly layers: readonly KerasLayer[];
@@ -79,6 +82,16 @@ const nameOf = (value: Json | undefined): string | null => (typeof value === 'st
 /** `Package>Class` of registered custom classes. */
 const classOf = (json: JsonRecord): string => (nameOf(json.class_name) ?? '').replace(/^.*>/, '');
 
+const MODULES = /^(keras|tf_keras|tensorflow)(\.|$)/;
+const MODELS = new Set(['Model', 'Functional', 'Sequential']);
+
+/** Whether a class is Keras' own: Keras 3 tells the module (null for registered ones), all write `Package>Class`. */
+export function isKerasClass(json: JsonRecord): boolean {
+  const { class_name: name, registered_name: registered, module } = json;
+  if ([name, registered].some((one) => typeof one === 'string' && one.includes('>'))) return false;
+  return module === undefined || (typeof module === 'string' && MODULES.test(module));
+}
+
 const isModel = (className: string, config: Json | undefined): boolean =>
   isList(config) || (isRecord(config) && isList(config.layers) && config.layers.every(isLayer) && className !== '');
 const isLayer = (json: Json): boolean => isRecord(json) && typeof json.class_name === 'string';
@@ -104,10 +117,11 @@ function readModel(json: Json, depth: number, budget: Budget): KerasConfig {
   const settings: JsonRecord = isList(config) ? { layers: config } : isRecord(config) ? config : {};
   const name = nameOf(settings.name) ?? nameOf(json.name) ?? className.toLowerCase();
   if (!isModel(className, config)) {
-    return { kind: 'subclassed', className, name, layers: [], inputs: [], outputs: [] };
+    return { kind: 'subclassed', className, isKeras: false, name, layers: [], inputs: [], outputs: [] };
   }
   const listed = (settings.layers as readonly JsonRecord[]).map((layer) => readLayer(layer, depth, budget));
-  const facts = { className, name };
+  // A class of the author's may list layers, and call them as it likes.
+  const facts = { className, isKeras: isKerasClass(json) && MODELS.has(className), name };
   const found: KerasConfig =
     'output_layers' in settings
       ? { kind: 'Functional', ...facts, ...connected(listed, settings, budget) }
@@ -143,6 +157,7 @@ function readLayer(json: JsonRecord, depth: number, budget: Budget): KerasLayer 
   return {
     name,
     className,
+    isKeras: isKerasClass(json),
     config,
     calls: (isList(nodes) ? nodes : []).map((node) => readCall(node, budget)),
     model: isModel(className, json.config) ? readModel(json, depth + 1, budget) : null,
@@ -201,7 +216,7 @@ function chained(listed: readonly KerasLayer[]): Connected {
   const { batch_input_shape: shape, batch_shape: newer, dtype = null } = first.config;
   const name = `${first.name}_input`;
   const config: JsonRecord = { name, batch_shape: newer ?? shape ?? null, dtype };
-  const input: KerasLayer = { name, className: 'InputLayer', config, calls: [], model: null };
+  const input: KerasLayer = { name, className: 'InputLayer', isKeras: true, config, calls: [], model: null };
   const all = first.className === 'InputLayer' ? listed : [input, ...listed];
   const layers = all.map((layer, i) => {
     const before = all[i - 1];

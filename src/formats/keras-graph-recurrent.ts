@@ -3,7 +3,7 @@
  * units. Sources: keras/src/layers/rnn (Keras 2 and 3), tfjs-layers/src/layers/recurrent.ts; ONNX LSTM, GRU and RNN.
  */
 
-import { isRecord, type JsonRecord } from './keras-config.js';
+import { isKerasClass, isRecord, type JsonRecord } from './keras-config.js';
 import {
   addNode,
   flagIn,
@@ -54,7 +54,8 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
 function kindOf({ className, config }: LayerCall): { readonly kind: Kind; readonly config: JsonRecord } | null {
   const { cell } = config;
   const isCell = className === 'RNN' && isRecord(cell) && typeof cell.class_name === 'string';
-  const name = isCell ? (cell.class_name as string).replace(/^.*>/, '') : className;
+  if (isCell && !isKerasClass(cell)) return null;
+  const name = isCell ? (cell.class_name as string) : className;
   const inner = isCell && isRecord(cell.config) ? cell.config : {};
   return Object.hasOwn(KINDS, name) ? { kind: KINDS[name]!, config: { ...config, ...inner } } : null;
 }
@@ -190,14 +191,14 @@ const recurrent: LayerRule = (call) =>
     states: beginOf(call),
   });
 
-/** The layer that a wrapper holds. */
+/** The layer that a wrapper holds; null where it is none of Keras' own. */
 export function innerLayer(
   config: JsonRecord,
   key: string,
 ): { readonly className: string; readonly config: JsonRecord } | null {
   const inner = config[key];
-  if (!isRecord(inner) || typeof inner.class_name !== 'string') return null;
-  return { className: inner.class_name.replace(/^.*>/, ''), config: isRecord(inner.config) ? inner.config : {} };
+  if (!isRecord(inner) || typeof inner.class_name !== 'string' || !isKerasClass(inner)) return null;
+  return { className: inner.class_name, config: isRecord(inner.config) ? inner.config : {} };
 }
 
 const MERGED: Readonly<Record<string, string>> = { concat: 'Concat', sum: 'Add', mul: 'Mul', ave: 'Mean' };
@@ -206,7 +207,8 @@ const MERGED: Readonly<Record<string, string>> = { concat: 'Concat', sum: 'Add',
 const bidirectional: LayerRule = (call) => {
   const forward = innerLayer(call.config, 'layer');
   if (forward === null) return null;
-  const backward = innerLayer(call.config, 'backward_layer') ?? forward;
+  const backward = isRecord(call.config.backward_layer) ? innerLayer(call.config, 'backward_layer') : forward;
+  if (backward === null) return null;
   const states = beginOf(call);
   const half = states.length / 2;
   const run = (inner: typeof forward, side: string, isReverse: boolean, given: readonly KerasValue[]) =>

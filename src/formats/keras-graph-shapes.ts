@@ -118,7 +118,8 @@ const merge =
     const { names, isTurned } = given;
     const sizes = stretched(call.inputs);
     const [first, ...rest] = names;
-    if (rest.length === 0) return [valueIn(isTurned, first!, sizes)];
+    // `x + 1` is an Add of one value in Keras 3: the number stands among the arguments. Its mean has an axis.
+    if (rest.length === 0 || 'axis' in call.config) return null;
     if (several !== null && (rest.length > 1 || several === two)) {
       return [valueIn(isTurned, addNode(call, several, names), sizes)];
     }

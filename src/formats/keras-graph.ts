@@ -1,7 +1,8 @@
 /**
  * The graph of a Keras model in ONNX's terms, from its configuration: layers are called in order, nested models are walked
  * each time they are called. A layer without a rule keeps its class as an operator of the domain `keras`, and nothing is
- * claimed of it. What only training needs is left out, and so are masks.
+ * claimed of it; nor is anything of a class of the author's, whatever its name. What only training needs is left out, and
+ * so are masks.
  */
 import type { Json } from '../base/index.js';
 import {
@@ -54,7 +55,7 @@ const ruleOf = (className: string): LayerRule | null => (Object.hasOwn(RULES, cl
 
 /**
  * @param where the file, for messages
- * @returns null where the configuration tells no layers
+ * @returns null where the configuration tells no layers, or its class is the author's
  * @throws `KERAS_TOO_MANY` where models in models multiply beyond what any real one holds
  */
 export function graphOfKeras(
@@ -63,7 +64,7 @@ export function graphOfKeras(
   where: string,
   dialect: Dialect,
 ): KerasGraph | null {
-  if (config.layers.length === 0) return null;
+  if (config.layers.length === 0 || !config.isKeras) return null;
   const tensors = [...weights.values()].flatMap((layer) => [...layer.values()]);
   const build = newBuild(
     where,
@@ -153,8 +154,9 @@ function runModel(
       outputs: counts.get(key) ?? 1,
     };
     build.count(1 + inbound.length);
-    const isKnown = layer.model !== null && layer.model.layers.length > 0;
-    values.set(key, isKnown ? runModel(build, layer.model!, weights, `${path}/`, call.inputs) : outputsOf(call));
+    const isKnown = layer.model !== null && layer.model.layers.length > 0 && layer.model.isKeras;
+    if (isKnown) values.set(key, runModel(build, layer.model!, weights, `${path}/`, call.inputs));
+    else values.set(key, layer.isKeras ? outputsOf(call) : opaque(call));
   }
   return find(model.outputs);
 }

@@ -37,10 +37,15 @@ export function addWeight(found: Gathered, weight: KerasWeight): void {
   found.list.push(weight);
 }
 
-/** Every array of the file, the weights first and in their order. @throws `HDF5_DTYPE` for one that is no number or text */
+/**
+ * Every array of the file, the weights first and in their order.
+ * @param isWritable false where the file itself cannot be changed in place
+ * @throws `HDF5_DTYPE` for an array that is no number or text
+ */
 export async function tensorsOf(
   h5: Hdf5,
   weights: readonly KerasWeight[],
+  isWritable = true,
 ): Promise<{ readonly tensors: readonly StoredTensor[]; readonly weights: KerasWeights }> {
   const counts = new Map<string, number>();
   for (const { name } of weights) counts.set(name, (counts.get(name) ?? 0) + 1);
@@ -57,7 +62,6 @@ export async function tensorsOf(
     return name;
   };
   const tensors: StoredTensor[] = [];
-  const ofLayers: { readonly weight: KerasWeight; readonly tensor: Tensor }[] = [];
   const used = new Set<Hdf5Dataset>();
   for (const weight of weights) {
     used.add(weight.dataset);
@@ -67,14 +71,13 @@ export async function tensorsOf(
     const part = weight.within.at(-2) ?? '';
     const isKnown = weight.kinds.length > 0 || plain.shape.length === 2;
     const outputsFirst = isKnown ? layoutOfVariable(weight.kinds, part, variable, plain.shape.length) : undefined;
-    const tensor = outputsFirst === undefined ? plain : { ...plain, outputsFirst };
-    tensors.push(tensor);
-    ofLayers.push({ weight, tensor });
+    tensors.push(outputsFirst === undefined ? plain : { ...plain, outputsFirst });
   }
   for (const dataset of datasetsIn(h5.root)) {
     if (!used.has(dataset)) tensors.push(await tensorOf(h5, dataset, unique(dataset.path)));
   }
-  return { tensors: untied(h5, tensors), weights: byLayer(ofLayers) };
+  const found = isWritable ? untied(h5, tensors) : tensors.map((tensor) => ({ ...tensor, writable: false }));
+  return { tensors: found, weights: byLayer(weights.map((weight, k) => ({ weight, tensor: found[k]! }))) };
 }
 
 /** An array with several names cannot be changed under one of them alone. */

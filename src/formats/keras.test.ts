@@ -68,7 +68,8 @@ test('outputs lie where the classes of the layers say, in every way of storing',
   const sequences = await opened('keras/sequences.keras', layoutsIn);
   assert.equal(sequences['attention/query/kernel'], '1,2,0');
   assert.equal(sequences['attention/attention_output/kernel'], '2,0,1');
-  assert.equal(sequences['both/backward_lstm/lstm_cell/recurrent_kernel'], '1,0');
+  // Behind the direction that ONNX has.
+  assert.equal(sequences['both/backward_lstm/lstm_cell/recurrent_kernel'], '2,1');
   assert.equal(sequences['steps/each/kernel'], '1,0');
   assert.equal(sequences['embedding/embeddings'], undefined);
 });
@@ -88,6 +89,23 @@ test('class, version, layers and optimiser are metadata; layers with code are na
       metadata.get('layers with code (not executed)'),
     );
     assert.equal(code, 'code');
+  }
+});
+
+test('the graph follows the layers; without one the metadata says why', async () => {
+  const operators = ({ graph }: Model): string => (graph?.nodes ?? []).map(({ op }) => op).join(' ');
+  for (const ending of ['.h5', '.keras']) {
+    assert.match(await opened(`keras/images${ending}`, operators), /Conv .*BatchNormalization .*ConvTranspose .*Gemm$/);
+    assert.equal(await opened(`keras/lambda${ending}`, operators), 'Lambda MatMul Add');
+    assert.equal(await opened(`keras/images${ending}`, ({ metadata }) => metadata.get('graph')), undefined);
+  }
+  for (const [file, why] of [
+    ['images.weights.h5', /weights alone/],
+    ['own.keras', /class of its author’s \(Own\)/],
+  ] as const) {
+    const { graph, metadata } = await opened(`keras/${file}`, (model) => model);
+    assert.equal(graph, null, file);
+    assert.match(metadata.get('graph')!, why);
   }
 });
 

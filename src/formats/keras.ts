@@ -14,6 +14,8 @@ import {
   readKerasConfig,
   refuseKeras,
 } from './keras-config.js';
+import { graphOfKeras } from './keras-graph.js';
+import type { Dialect } from './keras-graph-build.js';
 import { legacyLayers, legacyOptimizer, legacyWeights } from './keras-legacy.js';
 import { isSaved, savedWeights } from './keras-saved.js';
 import { tensorsOf } from './keras-weight.js';
@@ -40,8 +42,7 @@ export async function openHdf5Model(source: ByteSource, files: ModelFiles): Prom
     const told = parseBoundedJson(Buffer.from(training), `${source.name}, training_config`);
     addClass(isRecord(told) ? told.optimizer_config : undefined, 'optimizer', settings);
   }
-  const found = await kerasModel(h5, json, settings);
-  return modelOf(files, found);
+  return modelOf(files, await kerasModel(h5, json, settings));
 }
 
 /** @returns null for an archive of something else. @throws as `openHdf5Model`, `ZIP_…` */
@@ -67,11 +68,8 @@ export async function openKerasArchive(archive: ZipArchive, files: ModelFiles): 
   addClass(isRecord(compiled) ? compiled.optimizer : undefined, 'optimizer', settings);
   const source = archive.open('model.weights.h5');
   const h5 = await openHdf5(source);
-  const found = await kerasModel(h5, json, settings);
   // What is compressed in the archive cannot be changed in place.
-  const isStored = storedEntry(source) !== null;
-  const tensors = isStored ? found.tensors : found.tensors.map((tensor) => ({ ...tensor, writable: false }));
-  return modelOf(files, { ...found, tensors });
+  return modelOf(files, await kerasModel(h5, json, settings, storedEntry(source) !== null));
 }
 
 async function jsonEntry(archive: ZipArchive, name: string): Promise<Json> {
@@ -86,22 +84,49 @@ async function jsonEntry(archive: ZipArchive, name: string): Promise<Json> {
   return parseBoundedJson(await source.slice(0, source.byteLength), source.name);
 }
 
-async function kerasModel(h5: Hdf5, json: Json | null, settings: Map<string, string>): Promise<Found> {
+async function kerasModel(
+  h5: Hdf5,
+  json: Json | null,
+  settings: Map<string, string>,
+  isWritable = true,
+): Promise<Found> {
   const { name } = h5.file.source;
   const config = json === null ? null : readKerasConfig(json, name);
-  const { tensors } = await kerasTensors(h5, config);
+  const { tensors, weights } = await kerasTensors(h5, config, isWritable);
   if (config !== null) describe(config, settings);
-  return { format: 'keras', tensors, graph: null, opset: null, metadata: settings };
+  const found = config === null ? null : graphOfKeras(config, weights, name, dialectOf(settings.get('keras_version')));
+  if (found === null) settings.set('graph', withoutGraph(config));
+  return {
+    format: 'keras',
+    tensors: found === null ? tensors : tensors.map((tensor) => found.views.get(tensor.name) ?? tensor),
+    graph: found?.graph ?? null,
+    opset: null,
+    metadata: settings,
+  };
+}
+
+const withoutGraph = (config: KerasConfig | null): string =>
+  config === null
+    ? 'none: the file holds weights alone'
+    : `none: the model is of a class of its author’s (${config.className.slice(0, 100)}), and only its code tells what it computes`;
+
+/** Keras 3 changed the slope of `hard_sigmoid`; TensorFlow 1.14 (Keras 2.2.4-tf) put pixels at halves. */
+function dialectOf(version = ''): Dialect {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const isEarly = major < 2 || (major === 2 && minor < 3 && !version.includes('-tf'));
+  return { hardSlope: major >= 3 ? 1 / 6 : 0.2, halfPixels: !isEarly };
 }
 
 /** All arrays of the file as tensors, and those of layers by layer. @throws `KERAS_WEIGHTS`, `KERAS_TOO_MANY`, `HDF5_DTYPE` */
 export async function kerasTensors(
   h5: Hdf5,
   config: KerasConfig | null,
+  isWritable = true,
 ): Promise<{ readonly tensors: readonly StoredTensor[]; readonly weights: KerasWeights }> {
   const layers = legacyLayers(h5);
-  if (layers === null) return tensorsOf(h5, await savedWeights(h5, config));
-  return tensorsOf(h5, [...(await legacyWeights(h5, layers, config)), ...(await legacyOptimizer(h5))]);
+  if (layers === null) return tensorsOf(h5, await savedWeights(h5, config), isWritable);
+  const weights = [...(await legacyWeights(h5, layers, config)), ...(await legacyOptimizer(h5))];
+  return tensorsOf(h5, weights, isWritable);
 }
 
 /** Texts are settings and dates; longer ones are documents. */

@@ -1,10 +1,12 @@
 """Writes good/keras/, good/hdf5/, expected-keras.json, and the .h5 and .keras files of bad/ with bad/expected-keras.json.
 Needs: keras 3.15.1 on torch 2.15.0, h5py 3.16.0 (HDF5 2.0.0), ml_dtypes 0.6.0, numpy 2.4.6, Python 3.11. Seeded; run in
-this folder. What a model's weights are called and hold is what `model.weights` says; arrays are what h5py reads."""
+this folder. What a model's weights are called and hold is what `model.weights` says (gates of recurrent layers are put
+in ONNX's order, with one direction before); arrays are what h5py reads."""
 import base64
 import io
 import json
 import os
+import re
 import struct
 import warnings
 import zipfile
@@ -35,10 +37,24 @@ def told(values):
             "f64": base64.b64encode(np.ascontiguousarray(values.astype("<f8")).tobytes()).decode()}
 
 
-def weights_of(model, state=True):
-    found = {w.path: told(keras.ops.convert_to_numpy(w)) for w in model.weights}
+def weights_of(model, layers=True):
+    """As Keras has them; those of recurrent layers as ONNX takes them, where the file tells the layers."""
+    found = {w.path: keras.ops.convert_to_numpy(w) for w in model.weights}
     assert len(found) == len(model.weights)
-    return found
+    return {path: told(in_onnx_order(path, values) if layers else values) for path, values in found.items()}
+
+
+def in_onnx_order(path, values):
+    """Gates as i, o, f, c; a bias for the input beside that for the state; one direction. A stack of cells stays."""
+    kind = re.search(r"^(?!stack/).*/(lstm|gru)_cell/(kernel|recurrent_kernel|bias)$", path)
+    if kind is None:
+        return values
+    if kind[1] == "lstm":
+        i, f, c, o = np.split(values, 4, axis=-1)
+        values = np.concatenate([i, o, f, c], axis=-1)
+        if kind[2] == "bias":
+            values = np.concatenate([values, np.zeros_like(values)])
+    return values.reshape(1, -1) if kind[2] == "bias" else values[None]
 
 
 # ---- models
@@ -92,7 +108,7 @@ for build in (images, sequences, nested):
     for ending in (".h5", ".keras", ".weights.h5"):
         file = f"good/keras/{name}{ending}"
         (model.save_weights if ending == ".weights.h5" else model.save)(file)
-        expected[f"keras/{name}{ending}"] = weights_of(model)
+        expected[f"keras/{name}{ending}"] = weights_of(model, ending != ".weights.h5")
         if name == "sequences" and ending == ".weights.h5":
             # Nothing tells what the layer inside `steps` is.
             found = expected[f"keras/{name}{ending}"]
