@@ -1,6 +1,6 @@
 /**
- * Layers models: the graph in ONNX's terms predicts on onnxruntime what the library itself predicts, and its unit groups may
- * be permuted.
+ * Keras' models and TensorFlow.js layers models: the graph in ONNX's terms predicts on onnxruntime what the library itself
+ * predicts, and its unit groups may be permuted.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -36,9 +36,9 @@ async function predict(model: Model, { inputs }: Case, changes?: ReadonlyMap<str
   const session = await createSession(await runnable(model, changes), { threads: 1 });
   try {
     const feeds = Object.fromEntries(
-      model.graph!.inputs.map(({ name }, k): [string, Feed] => {
+      model.graph!.inputs.map(({ name, dtype }, k): [string, Feed] => {
         const { shape, values } = inputs[k]!;
-        return [name, { data: Float32Array.from(values), shape }];
+        return [name, { data: dtype === 'I32' ? Int32Array.from(values) : Float32Array.from(values), shape }];
       }),
     );
     const outputs = await session.run(feeds);
@@ -104,4 +104,30 @@ for (const [name, wanted] of Object.entries(TFJS)) {
     const groups = await assertPredicts(`${vectors}good/tfjs-layers/${name}`, wanted);
     t.diagnostic(groups.map(groupText).join('\n'));
   });
+}
+
+/** Groups by size: those of the same model in every form. */
+const KERAS_GROUPS: Readonly<Record<string, readonly number[]>> = {
+  dense: [24, 20],
+  images: [16, 14, 18],
+  lstm: [20, 14],
+  gru: [20, 14],
+  'gru-reset-before': [22],
+  blocks: [6, 8, 7],
+  text: [8, 6, 6, 9, 5],
+};
+const { cases: KERAS } = JSON.parse(readFileSync(`${vectors}expected-keras-pairs.json`, 'utf8')) as {
+  readonly cases: Readonly<Record<string, Case>>;
+};
+
+for (const [name, wanted] of Object.entries(KERAS)) {
+  for (const ending of ['.keras', '.h5']) {
+    test(`Keras, ${name}${ending}: outputs are the library's, and stay when units are permuted`, async () => {
+      const groups = await assertPredicts(`${vectors}good/keras-pairs/${name}${ending}`, wanted);
+      assert.deepEqual(
+        groups.map(({ size }) => size),
+        KERAS_GROUPS[name],
+      );
+    });
+  }
 }
