@@ -581,6 +581,17 @@ def nest(depth):
     return config
 
 
+def multiplied(depth):
+    """Each model calls the one inside it four times."""
+    inner = DENSE
+    for _ in range(depth):
+        x = {"class_name": "InputLayer", "name": "x", "config": {"name": "x"}, "inbound_nodes": []}
+        calls = [[["x", 0, 0, {}]]] + [[["inner", k, 0, {}]] for k in range(3)]
+        inner = {"class_name": "Functional", "config": {"name": "inner", "layers": [x, {**inner, "name": "inner", "inbound_nodes": calls}],
+                                                        "input_layers": [["x", 0, 0]], "output_layers": [["inner", 3, 0]]}}
+    return inner
+
+
 bad("keras-layer-missing.h5", keras2(layers=("dense", "other")), "KERAS_WEIGHTS")
 bad("keras-layer-twice.h5", keras2(layers=("dense", "dense")), "KERAS_WEIGHTS")
 bad("keras-weight-missing.h5", keras2(weights=("dense/bias:0",)), "KERAS_WEIGHTS")
@@ -594,6 +605,7 @@ bad("keras-config-takes-what-is-not.h5",
     keras2(functional({**DENSE, "inbound_nodes": [[["absent", 0, 0, {}]]]})), "KERAS_CONFIG")
 bad("keras-config-call-9.h5", keras2(functional(DENSE, outputs=[["dense", 9, 0]])), "KERAS_CONFIG")
 bad("keras-config-18-deep.h5", keras2(nest(18)), "KERAS_TOO_DEEP")
+bad("keras-config-multiplied.h5", keras2(multiplied(9)), "KERAS_TOO_MANY")
 bad("keras-config-40-deep.h5", keras2(nest(40)), "JSON_TOO_DEEP")
 config = made(lambda f: (f.attrs.__setitem__("model_config", "{}" * 10)))
 collection = config.find(b"GCOL")
