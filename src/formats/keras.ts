@@ -105,10 +105,11 @@ async function kerasModel(
   };
 }
 
-const withoutGraph = (config: KerasConfig | null): string =>
-  config === null
-    ? 'none: the file holds weights alone'
-    : `none: the model is of a class of its author’s (${config.className.slice(0, 100)}), and only its code tells what it computes`;
+function withoutGraph(config: KerasConfig | null): string {
+  if (config === null) return 'none: the file holds weights alone';
+  if (config.isKeras) return 'none: the configuration lists no layers';
+  return `none: the model is of a class of its author’s (${config.className.slice(0, 100)}), and only its code tells what it computes`;
+}
 
 /** Keras 3 changed the slope of `hard_sigmoid`; TensorFlow 1.14 (Keras 2.2.4-tf) put pixels at halves. */
 function dialectOf(version = ''): Dialect {
